@@ -1,0 +1,230 @@
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type {
+  ExchangeMode,
+  ExchangeOutcome,
+  ExchangeStatus,
+  InputContext,
+  ParameterInputs,
+  ParameterUpdates,
+} from './exchange.js';
+
+/** What a message does when an exchange is already running or queued. */
+export type WhenBusy =
+  /** Wait for its turn (default). */
+  | 'enqueue'
+  /** Be refused: an update fails with `ConversationBusy`; of a signal `outcomeQuery` tells `rejected`. */
+  | 'reject'
+  /** Cancel the running exchange with its text so far as response (it stays in the session), then run. */
+  | 'interrupt'
+  /** Cancel the running exchange without a response (it never was), then run. */
+  | 'rollback';
+
+/** What a caller hands to a conversation; it becomes one exchange. */
+export interface ConversationMessage {
+  /**
+   * The caller's id of the message, 1–200 characters; the same id again gives the first outcome, never a second
+   * exchange. A UUID is recommended: it is then also the `messageId` that the agent sees.
+   */
+  messageId: string;
+  text: string;
+  whenBusy?: WhenBusy;
+  /** Values for this exchange; they win over carried-over ones. */
+  parameterInputs?: ParameterInputs;
+  /** When present, the agent's automatic context retrieval is skipped. */
+  contextsOverride?: InputContext[];
+  /** Default: the conversation's mode. */
+  mode?: ExchangeMode;
+}
+
+/** What to do when the session has expired. */
+export type OnExpired = 'newSession' | 'fail';
+
+/** What to do when the context of the agent's model is full. */
+export type OnContextOverflow = 'newSession' | 'shorten' | 'fail';
+
+/** What a new session is told of the old one: the tail of the transcript, or nothing. */
+export type CarryOver = 'transcript' | 'none';
+
+/** Choices of a conversation, all optional. */
+export interface ConversationOptions {
+  /** Version of the agent, for example `1.0`; default: the latest published one. */
+  agentVersion?: string;
+  /** Title of the sessions in AIP; default: the agent's own choice. */
+  title?: string;
+  /** Default `streaming`: only a streamed exchange can be cancelled at the agent. */
+  mode?: ExchangeMode;
+  /** Values sent with every exchange. */
+  parameterInputs?: ParameterInputs;
+  /** Parameter updates of one exchange become inputs of the next, where the types allow it. Default true. */
+  carryParameters?: boolean;
+  /** Default `newSession`. */
+  onExpired?: OnExpired;
+  /** Default `newSession`. */
+  onContextOverflow?: OnContextOverflow;
+  /** Default `transcript`. */
+  carryOver?: CarryOver;
+  /** The conversation completes after this long without a message (milliseconds). Default 24 hours. */
+  idleTimeoutMs?: number;
+  /** Overall limit for one exchange, waits for limits and retries included (milliseconds). Default 10 minutes. */
+  exchangeTimeoutMs?: number;
+  /** Limit for one call of the agent, first byte to last (milliseconds). Default 10 minutes. */
+  callTimeoutMs?: number;
+  /** Roll over to a new run after this many exchanges. Default: when Temporal suggests it. */
+  maxExchangesPerRun?: number;
+}
+
+/** Input of `conversationWorkflow`. */
+export interface ConversationInput extends ConversationOptions {
+  agentRid: string;
+  /** Go on in this session instead of opening one. */
+  sessionRid?: string;
+  /** One-shot: these messages are the whole conversation, which completes after the last. */
+  turns?: ConversationMessage[];
+  /** The batch that this conversation is a row of. */
+  batchId?: string;
+  /** Carried over from the run before; never set by callers. */
+  snapshot?: ConversationSnapshot;
+}
+
+/** An exchange that waits for its turn. */
+export interface QueuedMessage extends ConversationMessage {
+  index: number;
+  /** ISO 8601. */
+  acceptedAt: string;
+}
+
+/** Everything a conversation takes along into its next run. JSON by type. */
+export interface ConversationSnapshot {
+  queue: QueuedMessage[];
+  /** Oldest first. */
+  outcomes: ExchangeOutcome[];
+  /** Ids whose message was refused (`whenBusy: 'reject'` by signal). */
+  rejected: string[];
+  /** Ids and statuses of outcomes that were dropped whole; still known, so that they never run twice. */
+  forgotten: [messageId: string, status: ExchangeStatus][];
+  nextIndex: number;
+  session?: SessionState;
+  /** Values that carry over into the next exchange. */
+  parameters: ParameterInputs;
+  title?: string;
+  closing: boolean;
+  totals: ConversationTotals;
+  /** Milliseconds since the epoch of the last activity, for the idle deadline. */
+  lastActiveMs: number;
+  runs: number;
+}
+
+/** The session in use. */
+export interface SessionState {
+  sessionRid: string;
+  agentVersion?: string;
+  /** ISO 8601; when the server last said it would expire. */
+  estimatedExpiresTime?: string;
+  /** Exchanges that the session holds, as far as this conversation knows. */
+  exchangeCount: number;
+  /** Index of the conversation's first exchange in this session. */
+  firstIndex: number;
+}
+
+export interface ConversationTotals {
+  answered: number;
+  interrupted: number;
+  cancelled: number;
+  failed: number;
+  tokens: number;
+  sessions: number;
+}
+
+/**
+ * Where a conversation stands: `idle` (waiting for a message), `openingSession`, `exchanging`, `cancelling`, `rolling`
+ * (about to continue as new), `closing` (no new messages; finishing the queue), `closed`.
+ */
+export type ConversationPhase =
+  'idle' | 'openingSession' | 'exchanging' | 'cancelling' | 'rolling' | 'closing' | 'closed';
+
+/** Answer of `statusQuery`. Holds no user text but the texts of what is queued, cut to 80 characters. */
+export interface ConversationStatus {
+  agentRid: string;
+  phase: ConversationPhase;
+  /** In words: what the conversation waits for. */
+  waitingFor?: string;
+  /** ISO 8601: until when at most. */
+  waitingUntil?: string;
+  session?: SessionState;
+  inFlight?: { messageId: string; index: number; activityId: string; startedAt: string; textPreview: string };
+  queue: { messageId: string; index: number; textPreview: string }[];
+  totals: ConversationTotals;
+  exchanges: number;
+  parameters: ParameterInputs;
+  title?: string;
+  closing: boolean;
+  /** Runs so far, this one included. */
+  runs: number;
+}
+
+/** Argument of `transcriptQuery`. */
+export interface TranscriptPageInput {
+  /** Index of the first exchange wanted; default 0. */
+  from?: number;
+  /** Default 50, at most 200; a page also ends before it passes 512 KiB. */
+  pageSize?: number;
+}
+
+/** One page of the transcript, oldest first. */
+export interface TranscriptPage {
+  exchanges: { text?: string; outcome: ExchangeOutcome }[];
+  /** Index to ask for next; absent on the last page. */
+  next?: number;
+}
+
+/** Answer of `outcomeQuery`. */
+export type MessageState =
+  | { state: 'unknown' | 'queued' | 'inFlight' | 'rejected' }
+  | { state: 'finished'; outcome: ExchangeOutcome }
+  /** Finished so long ago that only its status is still known. */
+  | { state: 'forgotten'; status: ExchangeStatus };
+
+/** Argument of `cancelExchangeSignal`. */
+export interface CancelExchangeInput {
+  /** Default: the exchange in flight. A queued message is dropped and recorded as `cancelled`. */
+  messageId?: string;
+  /** When present, the exchange is added to the session with this text as its response; else it is not added. */
+  response?: string;
+}
+
+/**
+ * What the exchange activity must do about the exchange it was told to cancel; read by `exchangeCancellationQuery`,
+ * because a cancellation request itself carries no data.
+ */
+export type ExchangeCancellation =
+  | { kind: 'withoutResponse' }
+  | { kind: 'withResponse'; response: string }
+  /** `whenBusy: 'interrupt'`: the response is the text that has arrived so far. */
+  | { kind: 'withTextSoFar' };
+
+/** Result of a conversation that has ended. */
+export interface ConversationResult {
+  endedBy: 'closed' | 'idle' | 'turnsDone';
+  totals: ConversationTotals;
+  sessionRid?: string;
+  /** Outcomes of a one-shot conversation's turns, in order; absent otherwise (see `transcriptQuery`). */
+  outcomes?: ExchangeOutcome[];
+}
+
+/** Fire and forget; the outcome is read with `outcomeQuery` or `transcriptQuery`. */
+export const submitSignal = defineSignal<[ConversationMessage]>('submit');
+/** Accepted when queued; completes with the outcome. */
+export const askUpdate = defineUpdate<ExchangeOutcome, [ConversationMessage]>('ask');
+export const cancelExchangeSignal = defineSignal<[CancelExchangeInput]>('cancelExchange');
+/** Finish the queue, then complete. */
+export const closeSignal = defineSignal('close');
+export const setTitleSignal = defineSignal<[{ title: string }]>('setTitle');
+export const statusQuery = defineQuery<ConversationStatus>('status');
+export const transcriptQuery = defineQuery<TranscriptPage, [TranscriptPageInput?]>('transcript');
+export const outcomeQuery = defineQuery<MessageState, [{ messageId: string }]>('outcome');
+/** For the exchange activity: what the cancellation of this exchange asks for. */
+export const exchangeCancellationQuery = defineQuery<ExchangeCancellation | null, [{ messageId: string }]>(
+  'exchangeCancellation',
+);
+
+export type { ParameterUpdates };

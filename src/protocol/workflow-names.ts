@@ -1,0 +1,6 @@
+/** Workflow types, as operators see them in the Temporal UI. */
+export const WORKFLOW_TYPES = {
+  conversation: 'conversationWorkflow',
+  batch: 'batchWorkflow',
+  batchShard: 'batchShardWorkflow',
+} as const;
