@@ -1,0 +1,387 @@
+import { readFileSync } from 'node:fs';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import type { NativeConnectionOptions } from '@temporalio/worker';
+import { z } from 'zod';
+import { DEFAULT_TASK_QUEUE } from './protocol/task-queues.js';
+
+/** Variables of the environment by name; an empty value counts as unset. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Every setting, once: its flag, its variable, and what it says. The CLI makes its options of this table. */
+export const SETTINGS = {
+  foundryUrl: { flag: 'foundry-url', env: 'FOUNDRY_URL', about: 'Foundry host, https://… (http:// for loopback only)' },
+  foundryTokenFile: { flag: 'foundry-token-file', env: 'FOUNDRY_TOKEN_FILE', about: 'file that holds the token' },
+  allowInsecureHttp: {
+    flag: 'allow-insecure-http',
+    env: 'AIP_ALLOW_INSECURE_HTTP',
+    about: 'send the token over http:// to other hosts too',
+  },
+  agentRid: { flag: 'agent', env: 'AIP_AGENT_RID', about: 'RID of the agent' },
+  taskQueue: { flag: 'task-queue', env: 'AIP_TASK_QUEUE', about: `Temporal task queue (${DEFAULT_TASK_QUEUE})` },
+  dataDir: { flag: 'data-dir', env: 'AIP_DATA_DIR', about: 'directory of the embedded server’s data (.aip-temporal)' },
+  workerIdentity: {
+    flag: 'identity',
+    env: 'AIP_WORKER_IDENTITY',
+    about: 'name of this worker, the same after each restart and its own among all workers',
+  },
+  maxConcurrentLanes: {
+    flag: 'max-concurrent-lanes',
+    env: 'AIP_MAX_CONCURRENT_LANES',
+    about: 'batch lanes at once (20)',
+  },
+  maxConcurrentExchanges: {
+    flag: 'max-concurrent-exchanges',
+    env: 'AIP_MAX_CONCURRENT_EXCHANGES',
+    about: 'exchanges of conversations at once (200)',
+  },
+  maxConcurrentCallsPerAgent: {
+    flag: 'max-concurrent-calls-per-agent',
+    env: 'AIP_MAX_CONCURRENT_CALLS_PER_AGENT',
+    about: 'calls of one agent at once (learned)',
+  },
+  shutdownGraceMs: {
+    flag: 'shutdown-grace-ms',
+    env: 'AIP_SHUTDOWN_GRACE_MS',
+    about: 'time for running work to hand over when the worker stops (10000)',
+  },
+  temporalAddress: { flag: 'temporal-address', env: 'TEMPORAL_ADDRESS', about: 'host:port (localhost:7233)' },
+  temporalNamespace: { flag: 'temporal-namespace', env: 'TEMPORAL_NAMESPACE', about: 'namespace (default)' },
+  temporalProfile: {
+    flag: 'temporal-profile',
+    env: 'TEMPORAL_PROFILE',
+    about: 'profile of Temporal’s configuration file, for TLS and API keys',
+  },
+} as const;
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** Settings given as flags; what is absent comes from the environment. */
+export type Flags = Partial<Record<SettingName, string | boolean>>;
+
+/** What a running `aip-temporal dev` offers as defaults of the lowest rank. */
+export interface DevDefaults {
+  temporalAddress: string;
+  taskQueue: string;
+  foundryUrl: string;
+  token: string;
+  agentRid: string;
+}
+
+/** Where settings come from, first one wins: flags, environment, a running `dev`. */
+export interface Sources {
+  flags: Flags;
+  env: Environment;
+  dev?: DevDefaults;
+}
+
+/** How a token for Foundry is had. */
+export type FoundryCredentials =
+  | { kind: 'static'; token: string }
+  /** Read again whenever the file changes. */
+  | { kind: 'file'; path: string }
+  | { kind: 'oauth'; clientId: string; clientSecret: string };
+
+export interface FoundryConfig {
+  /** Scheme and host, without a path at the end. */
+  url: string;
+  credentials: FoundryCredentials;
+  /** True when `http://` to a host other than loopback was asked for. */
+  allowInsecureHttp: boolean;
+}
+
+/** Connection options that both `Connection.connect` and `NativeConnection.connect` take. */
+export type TemporalConnectionOptions = Pick<NativeConnectionOptions, 'tls' | 'apiKey' | 'metadata'> & {
+  /** `host:port`. */
+  address: string;
+};
+
+export interface TemporalConfig {
+  connection: TemporalConnectionOptions;
+  namespace: string;
+  taskQueue: string;
+}
+
+export interface WorkerLimits {
+  /** Batch lanes at once in this worker; each has a pool of rows inside. */
+  maxConcurrentLanes: number;
+  /** Exchanges of conversations at once in this worker. */
+  maxConcurrentExchanges: number;
+  /** Calls of one agent at once in this worker; absent: learned alone. */
+  maxConcurrentCallsPerAgent?: number;
+  /** Time that running activities have to hand over when the worker stops (milliseconds). */
+  shutdownGraceMs: number;
+}
+
+/** All that a worker is made of. */
+export interface WorkerConfig {
+  foundry: FoundryConfig;
+  temporal: TemporalConnectionOptions;
+  namespace: string;
+  taskQueue: string;
+  /** Stable across restarts, and unlike that of any other worker. Default: made of the host's name. */
+  identity?: string;
+  limits: WorkerLimits;
+}
+
+/** Settings that are missing or wrong: each problem says what was met, where, and what to do. Never holds a secret. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join('\n'));
+  }
+}
+
+/** The environment of this process. The only place that reads it. */
+export function environment(): Environment {
+  return process.env;
+}
+
+/** A setting's value and where it was given, for messages; absent when nobody gave it. */
+function given(sources: Sources, name: SettingName): { value: string; where: string } | undefined {
+  const { flag, env } = SETTINGS[name];
+  const fromFlag = sources.flags[name];
+  if (fromFlag !== undefined) return { value: String(fromFlag), where: `--${flag}` };
+  const fromEnv = sources.env[env];
+  return fromEnv === undefined || fromEnv === '' ? undefined : { value: fromEnv, where: env };
+}
+
+/** How to give a setting: `--agent or AIP_AGENT_RID`. */
+const waysToGive = (name: SettingName): string => `--${SETTINGS[name].flag} or ${SETTINGS[name].env}`;
+
+/** Checks one setting; a problem is thrown with the place it was given at. */
+function checked<T>(sources: Sources, name: SettingName, schema: z.ZodType<T>): T | undefined {
+  const found = given(sources, name);
+  if (found === undefined) return undefined;
+  const result = schema.safeParse(found.value);
+  if (result.success) return result.data;
+  const reason = result.error.issues.map((issue) => issue.message).join('; ');
+  throw new ConfigError([`Mend ${found.where}: "${found.value}" ${reason}`]);
+}
+
+const positiveInteger = z
+  .string()
+  .regex(/^[1-9]\d{0,8}$/, 'is not a whole number above 0')
+  .transform(Number);
+const wholeMilliseconds = z
+  .string()
+  .regex(/^\d{1,9}$/, 'is not a whole number of milliseconds')
+  .transform(Number);
+const yesOrNo = z
+  .string()
+  .regex(/^(true|false|1|0|yes|no)$/i, 'is not true or false')
+  .transform((value) => /^(true|1|yes)$/i.test(value));
+const agentRidSchema = z
+  .string()
+  .regex(/^ri\.[^\s.]+\.[^\s.]*\.[^\s.]+\.\S+$/, 'is not a RID of an agent (ri.aip-agents..agent.…)');
+const name = z.string().regex(/^\S{1,200}$/, 'must have 1 to 200 characters without blanks');
+
+/** True for hosts whose traffic does not leave this machine. */
+const isLoopback = (hostname: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i.test(hostname);
+
+function foundryUrl(sources: Sources, allowInsecureHttp: boolean): string {
+  const found = given(sources, 'foundryUrl');
+  if (found === undefined) {
+    throw new ConfigError([
+      `Set the Foundry host with ${waysToGive('foundryUrl')}, for example https://example.palantirfoundry.com`,
+    ]);
+  }
+  const text = /^[a-z]+:\/\//i.test(found.value) ? found.value : `https://${found.value}`;
+  if (!URL.canParse(text)) throw new ConfigError([`Mend ${found.where}: "${found.value}" is not a URL`]);
+  const url = new URL(text);
+  if (url.username !== '' || url.password !== '') {
+    throw new ConfigError([
+      `Mend ${found.where}: it holds a user or a password; give the token in FOUNDRY_TOKEN instead`,
+    ]);
+  }
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    throw new ConfigError([`Mend ${found.where}: "${found.value}" is neither https:// nor http://`]);
+  }
+  if (url.protocol === 'http:' && !isLoopback(url.hostname) && !allowInsecureHttp) {
+    throw new ConfigError([
+      `Mend ${found.where}: "${found.value}" would send the token unencrypted; use https://, or add --${SETTINGS.allowInsecureHttp.flag} if that is meant`,
+    ]);
+  }
+  return url.origin + url.pathname.replace(/\/+$/, '');
+}
+
+const CREDENTIAL_WAYS = 'FOUNDRY_TOKEN, FOUNDRY_TOKEN_FILE, or FOUNDRY_CLIENT_ID with FOUNDRY_CLIENT_SECRET';
+
+function credentialsOf(sources: Sources): FoundryCredentials {
+  const value = (variable: string) => sources.env[variable] || undefined;
+  const token = value('FOUNDRY_TOKEN')?.trim();
+  const file = given(sources, 'foundryTokenFile');
+  const clientId = value('FOUNDRY_CLIENT_ID');
+  const clientSecret = value('FOUNDRY_CLIENT_SECRET');
+  const kinds = [
+    ...(token === undefined ? [] : ['FOUNDRY_TOKEN']),
+    ...(file === undefined ? [] : [file.where]),
+    ...(clientId === undefined && clientSecret === undefined
+      ? []
+      : [clientId === undefined ? 'FOUNDRY_CLIENT_SECRET' : 'FOUNDRY_CLIENT_ID']),
+  ];
+  if (kinds.length === 0) throw new ConfigError([`Set ${CREDENTIAL_WAYS}: there is no way to sign in to Foundry yet`]);
+  if (kinds.length > 1) {
+    throw new ConfigError([`Unset all but one of ${kinds.join(', ')}: they are several ways to sign in to Foundry`]);
+  }
+  if (token !== undefined) return { kind: 'static', token: headerSafe(token) };
+  if (file !== undefined) return { kind: 'file', path: readable(file.value, file.where) };
+  if (clientId === undefined || clientSecret === undefined) {
+    const [there, missing] =
+      clientId === undefined
+        ? ['FOUNDRY_CLIENT_SECRET', 'FOUNDRY_CLIENT_ID']
+        : ['FOUNDRY_CLIENT_ID', 'FOUNDRY_CLIENT_SECRET'];
+    throw new ConfigError([`Set ${missing} too: ${there} is set, and one needs the other`]);
+  }
+  return { kind: 'oauth', clientId, clientSecret };
+}
+
+function headerSafe(token: string): string {
+  if (/^[\x21-\x7e]+$/.test(token)) return token;
+  throw new ConfigError(['Mend FOUNDRY_TOKEN: it is blank, or holds blanks or characters that no token has']);
+}
+
+function readable(path: string, where: string): string {
+  try {
+    if (readFileSync(path, 'utf8').trim() !== '') return path;
+  } catch (error) {
+    throw new ConfigError([
+      `Mend ${where}: cannot read "${path}" (${(error as NodeJS.ErrnoException).code ?? 'unknown'})`,
+    ]);
+  }
+  throw new ConfigError([`Mend ${where}: "${path}" is empty; it must hold a token`]);
+}
+
+/** Values of all checks, or one error with every problem that they found. */
+function collect<T extends readonly unknown[]>(...checks: { [K in keyof T]: () => T[K] }): T {
+  const problems: string[] = [];
+  const values = checks.map((check): unknown => {
+    try {
+      return check();
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      problems.push(...error.problems);
+      return undefined;
+    }
+  });
+  if (problems.length > 0) throw new ConfigError(problems);
+  return values as unknown as T;
+}
+
+/**
+ * Where Foundry is and how to sign in. A running `dev` is taken only when nothing of Foundry is set at all.
+ *
+ * @throws ConfigError With every problem at once.
+ */
+export function loadFoundryConfig(sources: Sources): FoundryConfig {
+  const { env, dev } = sources;
+  const nothingSet =
+    given(sources, 'foundryUrl') === undefined &&
+    given(sources, 'foundryTokenFile') === undefined &&
+    !env['FOUNDRY_TOKEN'] &&
+    !env['FOUNDRY_CLIENT_ID'] &&
+    !env['FOUNDRY_CLIENT_SECRET'];
+  if (dev !== undefined && nothingSet) {
+    return { url: dev.foundryUrl, credentials: { kind: 'static', token: dev.token }, allowInsecureHttp: false };
+  }
+  const allowInsecureHttp = checked(sources, 'allowInsecureHttp', yesOrNo) ?? false;
+  const [url, credentials] = collect<[string, FoundryCredentials]>(
+    () => foundryUrl(sources, allowInsecureHttp),
+    () => credentialsOf(sources),
+  );
+  return { url, credentials, allowInsecureHttp };
+}
+
+/**
+ * Where Temporal is, by its standard environment configuration (variables `TEMPORAL_…`, profiles in `temporal.toml`) under
+ * our flags.
+ *
+ * @throws ConfigError When a profile or a certificate cannot be read, or the task queue's name is none.
+ */
+export function loadTemporalConfig(sources: Sources): TemporalConfig {
+  const profile = given(sources, 'temporalProfile');
+  const env = Object.fromEntries(
+    Object.entries(sources.env).filter((entry): entry is [string, string] => Boolean(entry[1])),
+  );
+  let loaded: ReturnType<typeof loadClientConnectConfig>;
+  try {
+    loaded = loadClientConnectConfig({
+      overrideEnvVars: env,
+      ...(profile === undefined ? {} : { profile: profile.value }),
+    });
+  } catch (error) {
+    throw new ConfigError([
+      `Mend the settings of Temporal (${profile?.where ?? 'TEMPORAL_… variables, temporal.toml'}): ${(error as Error).message}`,
+    ]);
+  }
+  const { address: configured, tls, apiKey, metadata } = loaded.connectionOptions;
+  const address = given(sources, 'temporalAddress')?.value ?? configured;
+  const useDev = sources.dev !== undefined && address === undefined && apiKey === undefined;
+  return {
+    connection: {
+      address: address ?? (useDev ? sources.dev?.temporalAddress : undefined) ?? 'localhost:7233',
+      ...(tls === undefined || tls === null ? {} : { tls }),
+      ...(apiKey === undefined ? {} : { apiKey }),
+      ...(metadata === undefined ? {} : { metadata }),
+    },
+    namespace: given(sources, 'temporalNamespace')?.value ?? loaded.namespace ?? 'default',
+    taskQueue:
+      checked(sources, 'taskQueue', name) ?? (useDev ? sources.dev?.taskQueue : undefined) ?? DEFAULT_TASK_QUEUE,
+  };
+}
+
+/**
+ * The agent that new conversations and batches talk to.
+ *
+ * @throws ConfigError When none is named, or the name is no RID.
+ */
+export function loadAgentRid(sources: Sources): string {
+  const agentRid = checked(sources, 'agentRid', agentRidSchema) ?? sources.dev?.agentRid;
+  if (agentRid !== undefined) return agentRid;
+  throw new ConfigError([`Name the agent with ${waysToGive('agentRid')} (ri.aip-agents..agent.…)`]);
+}
+
+/** Directory of the embedded server's data. Default `.aip-temporal` here. */
+export function loadDataDir(sources: Sources): string {
+  return given(sources, 'dataDir')?.value ?? '.aip-temporal';
+}
+
+/** @throws ConfigError With every problem at once. */
+export function loadWorkerLimits(sources: Sources): WorkerLimits {
+  type Found = [number | undefined, number | undefined, number | undefined, number | undefined];
+  const [lanes, exchanges, callsPerAgent, shutdownGraceMs] = collect<Found>(
+    () => checked(sources, 'maxConcurrentLanes', positiveInteger),
+    () => checked(sources, 'maxConcurrentExchanges', positiveInteger),
+    () => checked(sources, 'maxConcurrentCallsPerAgent', positiveInteger),
+    () => checked(sources, 'shutdownGraceMs', wholeMilliseconds),
+  );
+  return {
+    maxConcurrentLanes: lanes ?? 20,
+    maxConcurrentExchanges: exchanges ?? 200,
+    ...(callsPerAgent === undefined ? {} : { maxConcurrentCallsPerAgent: callsPerAgent }),
+    shutdownGraceMs: shutdownGraceMs ?? 10_000,
+  };
+}
+
+/**
+ * Everything a worker needs.
+ *
+ * @throws ConfigError With every problem at once.
+ */
+export function loadWorkerConfig(sources: Sources): WorkerConfig {
+  const [foundry, temporal, identity, limits] = collect<
+    [FoundryConfig, TemporalConfig, string | undefined, WorkerLimits]
+  >(
+    () => loadFoundryConfig(sources),
+    () => loadTemporalConfig(sources),
+    () => checked(sources, 'workerIdentity', name),
+    () => loadWorkerLimits(sources),
+  );
+  return {
+    foundry,
+    temporal: temporal.connection,
+    namespace: temporal.namespace,
+    taskQueue: temporal.taskQueue,
+    ...(identity === undefined ? {} : { identity }),
+    limits,
+  };
+}
