@@ -268,19 +268,21 @@ function collect<T extends readonly unknown[]>(...checks: { [K in keyof T]: () =
 }
 
 /**
- * Where Foundry is and how to sign in. A running `dev` is taken only when nothing of Foundry is set at all.
+ * Where Foundry is and how to sign in. A running `dev` is taken only when nothing of Foundry is set at all, and Temporal is
+ * that of `dev` too: a simulator never answers for a production server.
  *
  * @throws ConfigError With every problem at once.
  */
 export function loadFoundryConfig(sources: Sources): FoundryConfig {
-  const { env, dev } = sources;
+  const { env } = sources;
   const nothingSet =
     given(sources, 'foundryUrl') === undefined &&
     given(sources, 'foundryTokenFile') === undefined &&
     !env['FOUNDRY_TOKEN'] &&
     !env['FOUNDRY_CLIENT_ID'] &&
     !env['FOUNDRY_CLIENT_SECRET'];
-  if (dev !== undefined && nothingSet) {
+  const dev = nothingSet ? devInUse(sources) : undefined;
+  if (dev !== undefined) {
     return { url: dev.foundryUrl, credentials: { kind: 'static', token: dev.token }, allowInsecureHttp: false };
   }
   const allowInsecureHttp = checked(sources, 'allowInsecureHttp', yesOrNo) ?? false;
@@ -299,8 +301,11 @@ export function loadFoundryConfig(sources: Sources): FoundryConfig {
  */
 export function loadTemporalConfig(sources: Sources): TemporalConfig {
   const profile = given(sources, 'temporalProfile');
+  // An empty variable is an unset one, but for headers, where it takes one out of the profile.
   const env = Object.fromEntries(
-    Object.entries(sources.env).filter((entry): entry is [string, string] => Boolean(entry[1])),
+    Object.entries(sources.env).filter(
+      (entry): entry is [string, string] => Boolean(entry[1]) || entry[0].startsWith('TEMPORAL_GRPC_META_'),
+    ),
   );
   let loaded: ReturnType<typeof loadClientConnectConfig>;
   try {
@@ -329,13 +334,18 @@ export function loadTemporalConfig(sources: Sources): TemporalConfig {
   };
 }
 
+/** The running `dev`, when its Temporal server is the one in use. */
+export function devInUse(sources: Sources): DevDefaults | undefined {
+  return loadTemporalConfig(sources).connection.address === sources.dev?.temporalAddress ? sources.dev : undefined;
+}
+
 /**
  * The agent that new conversations and batches talk to.
  *
  * @throws ConfigError When none is named, or the name is no RID.
  */
 export function loadAgentRid(sources: Sources): string {
-  const agentRid = checked(sources, 'agentRid', agentRidSchema) ?? sources.dev?.agentRid;
+  const agentRid = checked(sources, 'agentRid', agentRidSchema) ?? devInUse(sources)?.agentRid;
   if (agentRid !== undefined) return agentRid;
   throw new ConfigError([`Name the agent with ${waysToGive('agentRid')} (ri.aip-agents..agent.…)`]);
 }
