@@ -211,6 +211,9 @@ export interface ConversationResult {
   outcomes?: ExchangeOutcome[];
 }
 
+/** Id of the activity that sends and follows exchange `index`: by it a client finds the exchange's live text. */
+export const exchangeActivityId = (index: number): string => `exchange-${index}`;
+
 /** Fire and forget; the outcome is read with `outcomeQuery` or `transcriptQuery`. */
 export const submitSignal = defineSignal<[ConversationMessage]>('submit');
 /** Accepted when queued; completes with the outcome. */
