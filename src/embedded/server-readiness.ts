@@ -1,17 +1,17 @@
 import { connect } from 'node:net';
 import { Connection } from '@temporalio/client';
-import { temporal } from '@temporalio/proto';
+import type { temporal } from '@temporalio/proto';
 import type { SearchAttributeTypeName } from './server-arguments.js';
 
-const TYPES = temporal.api.enums.v1.IndexedValueType;
+/** The numbers of temporal.api.enums.v1.IndexedValueType, whose enum object `@temporalio/proto` does not give to ES modules. */
 const TYPE_NUMBERS: Record<SearchAttributeTypeName, temporal.api.enums.v1.IndexedValueType> = {
-  Text: TYPES.INDEXED_VALUE_TYPE_TEXT,
-  Keyword: TYPES.INDEXED_VALUE_TYPE_KEYWORD,
-  Int: TYPES.INDEXED_VALUE_TYPE_INT,
-  Double: TYPES.INDEXED_VALUE_TYPE_DOUBLE,
-  Bool: TYPES.INDEXED_VALUE_TYPE_BOOL,
-  Datetime: TYPES.INDEXED_VALUE_TYPE_DATETIME,
-  KeywordList: TYPES.INDEXED_VALUE_TYPE_KEYWORD_LIST,
+  Text: 1,
+  Keyword: 2,
+  Int: 3,
+  Double: 4,
+  Bool: 5,
+  Datetime: 6,
+  KeywordList: 7,
 };
 
 /** What has to be there before a server counts as ready. */
@@ -81,7 +81,7 @@ async function addSearchAttributes(connection: Connection, { namespace, searchAt
     if (present === undefined) missing[name] = TYPE_NUMBERS[type];
     else if (present !== TYPE_NUMBERS[type]) {
       throw new Error(
-        `Cannot use this Temporal database: its search attribute ${name} is of type ${TYPES[present]}, ` +
+        `Cannot use this Temporal database: its search attribute ${name} is of type ${typeName(present)}, ` +
           `and ${type} is needed. Choose another data directory, or remove the attribute there.`,
       );
     }
@@ -89,4 +89,8 @@ async function addSearchAttributes(connection: Connection, { namespace, searchAt
   if (Object.keys(missing).length > 0) {
     await connection.operatorService.addSearchAttributes({ namespace, searchAttributes: missing });
   }
+}
+
+function typeName(number: number): string {
+  return Object.entries(TYPE_NUMBERS).find(([, known]) => Number(known) === number)?.[0] ?? `number ${number}`;
 }
