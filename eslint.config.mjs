@@ -14,8 +14,9 @@ const mayImport = {
   governor: [],
   client: ['protocol'],
   embedded: [],
+  'batch-files': ['protocol'],
   simulator: [],
-  cli: ['protocol', 'activities', 'agents-api', 'governor', 'client', 'embedded', 'simulator'],
+  cli: ['protocol', 'activities', 'agents-api', 'governor', 'client', 'batch-files', 'embedded', 'simulator'],
 };
 const folders = Object.keys(mayImport);
 

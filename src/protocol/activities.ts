@@ -1,4 +1,4 @@
-import type { BatchRow, RowResult } from './batch.js';
+import type { RowCounts, RowResult } from './batch.js';
 import type {
   ExchangeError,
   ExchangeIds,
@@ -36,6 +36,8 @@ export interface ExchangeInput {
   contextsOverride?: InputContext[];
   /** Exchanges known to be in the session before this one: what is beyond them is ours (servers without traces). */
   exchangesBefore: number;
+  /** An earlier exchange of this session may still be answering (a blocking one cannot be stopped). Default false. */
+  sessionMayBeBusy?: boolean;
   /** Limit for one call, first byte to last (milliseconds). */
   callTimeoutMs: number;
   /** Look at the trace when no byte has come for this long (milliseconds). */
@@ -47,7 +49,7 @@ export interface ExchangeInput {
 /** How an exchange activity ended; the failures that end an exchange are thrown as `ApplicationFailure`. */
 export type ExchangeActivityResult =
   | { status: 'answered' | 'interrupted'; result: ExchangeResult; sends: number; estimatedExpiresTime?: string }
-  | { status: 'cancelled'; sends: number };
+  | { status: 'cancelled'; sends: number; mayStillRun?: boolean };
 
 /**
  * Heartbeat details of an exchange activity. They speed up the next attempt and are what people see of a running
@@ -70,6 +72,13 @@ export interface ExchangeProgress {
   waitingFor?: string;
   /** ISO 8601. */
   waitingUntil?: string;
+  /** True when the trace id in use may have been sent to the agent. */
+  mayBeSent: boolean;
+  /**
+   * Written just before an attempt hands back after a definite failure: the number of that attempt. When it is the one
+   * before this, `mayBeSent` is exact; otherwise the exchange may have been sent since.
+   */
+  settledAttempt?: number;
 }
 
 /** Input of `cancelExchange`: the clean-up when the exchange activity itself could not see to it. */
@@ -84,11 +93,14 @@ export interface CancelExchangeActivityInput {
   response?: string;
 }
 
-/** How things stand at the agent after `cancelExchange`. */
+/**
+ * How things stand at the agent after `cancelExchange`. `mayStillRun`: a blocking exchange cannot be stopped, only waited
+ * for; it may land later.
+ */
 export type CancelExchangeResult =
-  { status: 'answered' | 'interrupted'; result: ExchangeResult } | { status: 'cancelled' };
+  { status: 'answered' | 'interrupted'; result: ExchangeResult } | { status: 'cancelled'; mayStillRun?: boolean };
 
-/** Input of `getContent`: what a session holds, as text for a carried-over transcript. */
+/** Input of `updateTitle`. */
 export interface UpdateTitleInput {
   agentRid: string;
   sessionRid: string;
@@ -108,9 +120,20 @@ export interface CreateSessionsResult {
   sessions: ({ sessionRid: string } | { error: ExchangeError })[];
 }
 
+/** Heartbeat details of `createSessions`: a retry opens only those that are `null`. */
+export interface CreateSessionsProgress {
+  sessions: (CreateSessionsResult['sessions'][number] | null)[];
+}
+
 /** Input of `runLane`: many rows in one activity, with a pool inside. */
 export interface LaneInput {
   batchId: string;
+  shard: number;
+  shardCount: number;
+  /** Rows of the whole shard. */
+  shardRows: number;
+  /** What earlier lanes of this shard have finished. */
+  countsBefore: RowCounts;
   /** UUID from which the rows' exchange ids are derived (UUID v5 of row index and turn). */
   idBase: string;
   /** Rows at once. */
@@ -124,28 +147,44 @@ export interface LaneInput {
 /** A row with its session. */
 export interface LaneRow {
   index: number;
-  row: BatchRow;
+  id: string;
+  /** The user texts, one per turn. */
+  turns: string[];
   agentRid: string;
   sessionRid: string;
+  parameterInputs?: ParameterInputs;
+  contextsOverride?: InputContext[];
+  /** An earlier lane has begun this row: look for its exchanges before sending. */
+  begun?: true;
+  /** When this session expires too, the row has failed. */
+  lastSession?: true;
 }
 
-/** Result of `runLane`. Rows that are in neither list were not reached (results grew near 512 KiB): give them to the next lane. */
+/**
+ * Result of `runLane`. Rows that are not in `results` were not finished (the results grew near 512 KiB, or their session
+ * expired): give them to the next lane.
+ */
 export interface LaneResult {
   results: RowResult[];
-  /** Indexes of rows whose session expired before they could be sent: they need a new one. */
+  /** Indexes of rows whose session expired before anything of them was answered: they need a new one. */
   expired: number[];
+  /** Indexes of unfinished rows that may have been sent. */
+  begun: number[];
 }
 
-/** Heartbeat details of a lane. */
+/** Heartbeat details of a lane; the counts include those of the shard's earlier lanes. */
 export interface LaneProgress {
   finished: number;
   succeeded: number;
   failed: number;
   tokens: number;
+  /** Rows in flight now. */
+  running: number;
   /** Rows in flight: id, what is being done, since when (ISO 8601); at most 25 are listed. */
   inFlight: { id: string; phase: string; since: string }[];
   waitingFor?: string;
+  /** ISO 8601. */
   waitingUntil?: string;
-  /** Trace numbers above 0, by `index/turn`. */
+  /** Trace numbers above 0 of rows in flight, by `index/turn`. */
   traceNumbers: Record<string, number>;
 }

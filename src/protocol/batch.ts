@@ -1,6 +1,12 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
 import type { ExchangeError, ExchangeMode, ExchangeResult, InputContext, ParameterInputs } from './exchange.js';
 
+/** Rows at once that one lane works on; a batch with a higher concurrency runs several lanes beside each other. */
+export const LANE_CONCURRENCY = 25;
+
+/** How many shards of a batch run beside each other (before the number of its shards is looked at). */
+export const lanesAtOnce = (concurrency: number): number => Math.max(1, Math.ceil(concurrency / LANE_CONCURRENCY));
+
 /** One row of a batch: one question, or several turns of one conversation. */
 export interface BatchRow {
   /** Unique in the batch. */
@@ -14,26 +20,21 @@ export interface BatchRow {
   contextsOverride?: InputContext[];
   /** Handed through to the output unread. */
   metadata?: Record<string, unknown>;
+  /** Fields of the input that mean nothing here; kept, so that an error row is the input row again. */
+  extra?: Record<string, unknown>;
 }
 
 /** `succeeded`, or why not; `expired`: its deadline passed before it was finished. */
 export type RowStatus = 'succeeded' | 'failed' | 'cancelled' | 'expired';
 
-/** One turn of a row, as answered. */
-export interface RowExchange extends ExchangeResult {
-  text: string;
-}
-
-/** How a row ended. */
+/** How a row ended; its texts are those of its `BatchRow`, which whoever reads this has as well. */
 export interface RowResult {
   id: string;
   /** Position in the input, from 0. */
   index: number;
   status: RowStatus;
-  /** The last turn's answer, when it succeeded. */
-  answer?: string;
   /** The turns that were answered, in order. */
-  exchanges: RowExchange[];
+  exchanges: ExchangeResult[];
   sessionRid?: string;
   tokens: number;
   /** Times a turn of this row was sent to the agent. */
@@ -45,18 +46,27 @@ export interface RowResult {
   error?: ExchangeError;
 }
 
+/** A row and how it ended. */
+export interface RowOutcome {
+  row: BatchRow;
+  result: RowResult;
+}
+
 /** Input of `batchShardWorkflow`: a slice of a batch, at most 200 rows and 512 KiB. */
 export interface BatchShardInput {
   batchId: string;
   /** Position of this shard, from 0. */
   shard: number;
+  shardCount: number;
   /** Index, in the batch, of the first row. */
   firstIndex: number;
   rows: BatchRow[];
   agentRid: string;
   agentVersion?: string;
   mode: ExchangeMode;
+  /** Title of the rows' sessions in AIP; default: the agent's own choice, which saves a call per row. */
   title?: string;
+  /** UUID from which the rows' exchange ids are derived. */
   idBase: string;
   callTimeoutMs: number;
 }
@@ -66,7 +76,8 @@ export interface BatchInput {
   batchId: string;
   agentRid: string;
   rowCount: number;
-  shardCount: number;
+  /** Number of rows of each shard. */
+  shardRows: number[];
   /** Rows at once, over all shards. */
   concurrency: number;
   mode: ExchangeMode;
@@ -74,6 +85,7 @@ export interface BatchInput {
   source?: string;
   /** ISO 8601. */
   submittedAt: string;
+  /** Carried over from the run before; never set by callers. */
   snapshot?: BatchSnapshot;
 }
 
@@ -120,20 +132,35 @@ export interface BatchResult {
   counts: RowCounts;
 }
 
-/** Result of `batchShardWorkflow`; the rows' results are those of its `runLane` activities. */
+/** Result of `batchShardWorkflow`. The rows' results are those of its activities, in its history. */
 export interface BatchShardResult {
   shard: number;
   counts: RowCounts;
-  /** Rows that ended without a lane (cancelled before, no session): their results. */
-  results: RowResult[];
+}
+
+/**
+ * Memo of a batch and of its shards: by it a second submit of the same id is told from one with another input, and a
+ * half-submitted batch is cut into the same slices again.
+ */
+export interface BatchMemo {
+  batchId: string;
+  /** SHA-256 (hex) of the rows, the agent and the mode. */
+  digest: string;
+  rowCount: number;
+  shardCount: number;
+  /** Most rows of a slice; with the rows it determines every slice. */
+  rowsPerShard: number;
+  source?: string;
 }
 
 /** Batch → shard: open the sessions now, you are next. */
-export const prepareShardSignal = defineSignal('prepareShard');
-/** Batch → shard: run, with this many rows at once. */
+export const prepareShardSignal = defineSignal<[{ concurrency: number }]>('prepareShard');
+/** Batch → shard: run, with this many rows at once. Sent again now and then to see whether the shard still lives. */
 export const admitShardSignal = defineSignal<[{ concurrency: number }]>('admitShard');
-/** Shard → batch. */
+/** Shard → batch; sent again changes nothing. */
 export const shardFinishedSignal = defineSignal<[{ shard: number; counts: RowCounts }]>('shardFinished');
+/** Shard → batch: I still wait to be admitted; a batch that is gone does not take it. */
+export const shardWaitingSignal = defineSignal<[{ shard: number }]>('shardWaiting');
 export const batchStatusQuery = defineQuery<BatchStatus>('batchStatus');
 
 /** Workflow id of a batch. */
@@ -142,3 +169,45 @@ export const batchWorkflowId = (batchId: string): string => `batch/${batchId}`;
 /** Workflow id of a shard of a batch. */
 export const batchShardWorkflowId = (batchId: string, shard: number): string =>
   `batch/${batchId}/shard-${String(shard).padStart(5, '0')}`;
+
+/** One thing that is wrong with the input of a batch. */
+export interface BatchInputProblem {
+  /** The file's name as given; absent for rows that came as values. */
+  file?: string;
+  /** Line of the file, from 1; for CSV the line on which the record starts. For values: position of the row, from 1. */
+  line?: number;
+  /** Path of the field, such as `turns[1]`. */
+  field?: string;
+  /** What was met, and what to do. Holds no more than a few characters of the input. */
+  message: string;
+}
+
+/** Number of problems that are collected before reading stops. */
+const MOST_PROBLEMS = 20;
+
+/** The input of a batch was refused, before anything was started. */
+export class BatchInputError extends Error {
+  override readonly name = 'BatchInputError';
+
+  constructor(
+    /** At most 20, in the order of the input. */
+    readonly problems: readonly BatchInputProblem[],
+  ) {
+    super(
+      `Cannot start the batch: ${problems.length === 1 ? 'one problem' : `${problems.length} problems`} in its input` +
+        `${problems.length >= MOST_PROBLEMS ? ' (there may be more)' : ''}\n` +
+        problems.map((problem) => `  ${describeProblem(problem)}`).join('\n'),
+    );
+  }
+
+  /** True when so many problems were found that reading on helps nobody. */
+  static isEnough(problems: readonly BatchInputProblem[]): boolean {
+    return problems.length >= MOST_PROBLEMS;
+  }
+}
+
+/** One line: place, then what was met and what to do. */
+export function describeProblem({ file, line, field, message }: BatchInputProblem): string {
+  const place = [file ?? (line === undefined ? undefined : 'row'), line].filter((part) => part !== undefined).join(':');
+  return [place, field].filter((part) => part !== undefined && part !== '').join(': ') + `: ${message}`;
+}
