@@ -42,11 +42,16 @@ export function cancellationAction(reasons: CancellationReasons | undefined): Ca
 /**
  * Whether a workflow run is still open. A run that Temporal no longer knows counts as closed.
  *
+ * Works in an activity that has been cancelled, too: the worker ties the client's calls to the activity's cancellation
+ * signal, and this one takes itself out.
+ *
  * @throws What the client throws when Temporal cannot be reached: then nobody knows, and nothing should be cancelled.
  */
 export async function isRunOpen(client: Client, workflowId: string, runId?: string): Promise<boolean> {
   try {
-    const { status } = await client.workflow.getHandle(workflowId, runId).describe();
+    const { status } = await client.withAbortSignal(new AbortController().signal, () =>
+      client.workflow.getHandle(workflowId, runId).describe(),
+    );
     return status.name === 'RUNNING' || status.name === 'PAUSED';
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return false;
