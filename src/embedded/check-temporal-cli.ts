@@ -1,4 +1,5 @@
 import { lastLines, runProcess } from './run-process.js';
+import { errorMessage } from './system-errors.js';
 
 /**
  * The oldest server that does all we use by default settings: update-with-start, and pausing and resetting of activities.
@@ -21,7 +22,7 @@ export async function checkTemporalCli(path: string): Promise<CliCheck> {
     if (result.code !== 0) return { problem: `\`--version\` ended with ${describeExit(result.code, result.stderr)}` };
     return readVersion(result.stdout);
   } catch (error) {
-    return { problem: `it cannot be run (${error instanceof Error ? error.message : String(error)})` };
+    return { problem: `it cannot be run (${errorMessage(error)})` };
   }
 }
 

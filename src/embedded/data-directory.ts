@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { errorCode, type HeldLock, isProcessAlive, type LockHolder, tryLock } from './process-lock.js';
+import { type HeldLock, isProcessAlive, type LockHolder, tryLock } from './process-lock.js';
+import { errorCode } from './system-errors.js';
 
 /** A data directory that another live server uses. */
 export class DataDirectoryInUseError extends Error {

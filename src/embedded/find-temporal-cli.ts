@@ -1,9 +1,10 @@
+import { join } from 'node:path';
 import { checkTemporalCli, MINIMUM_SERVER_VERSION } from './check-temporal-cli.js';
 import { cachedCliPaths, defaultCacheDir, findOnPath, isExecutable } from './cli-cache.js';
 import { buildWithGo } from './go-build.js';
 import { type HeldLock, tryLock } from './process-lock.js';
 import { downloadWithSdk } from './sdk-download.js';
-import { join } from 'node:path';
+import { errorMessage } from './system-errors.js';
 
 /** Where a Temporal CLI came from. */
 export type TemporalCliSource = 'TEMPORAL_CLI' | 'PATH' | 'cache' | 'SDK download' | 'Go build';
@@ -139,8 +140,7 @@ async function install(
   try {
     await installer(target, search.env, search.onProgress);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    skip(search, source, reason);
+    skip(search, source, errorMessage(error));
     return undefined;
   }
   const cli = await accept(search, source, target);

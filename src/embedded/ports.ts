@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { errorCode } from './process-lock.js';
+import { errorCode, errorMessage } from './system-errors.js';
 
 /** A port that somebody else listens on. */
 export class PortTakenError extends Error {
@@ -30,7 +30,7 @@ export async function choosePort(wanted: number | undefined, ip: string, purpose
     return await listenOnce(wanted ?? 0, ip);
   } catch (error) {
     if (errorCode(error) === 'EADDRINUSE') throw new PortTakenError(wanted ?? 0, ip, purpose);
-    throw new Error(`Cannot start ${purpose} on ${ip}, port ${wanted ?? 0}: ${String(error)}`, { cause: error });
+    throw new Error(`Cannot start ${purpose} on ${ip}, port ${wanted ?? 0}: ${errorMessage(error)}`, { cause: error });
   }
 }
 

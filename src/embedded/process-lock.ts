@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
+import { errorCode, errorMessage } from './system-errors.js';
 
 /** Who holds a lock. */
 export interface LockHolder {
@@ -33,16 +34,26 @@ export async function tryLock(path: string): Promise<LockAttempt> {
   await mkdir(dirname(path), { recursive: true });
   const mine: LockHolder = { pid: process.pid, host: hostname(), token: randomUUID() };
   for (;;) {
-    try {
-      await writeFile(path, JSON.stringify(mine), { flag: 'wx' });
-      return { held: hold(path, mine) };
-    } catch (error) {
-      if (errorCode(error) !== 'EEXIST') throw error;
-    }
+    if (await createWhole(path, mine)) return { held: hold(path, mine) };
     const current = await readHolder(path);
     if (current === undefined) continue;
     if (isLive(current)) return { holder: current.holder };
     await removeStale(path, current.holder);
+  }
+}
+
+/** By a link, so that the lock never exists without its holder's name. */
+async function createWhole(path: string, mine: LockHolder): Promise<boolean> {
+  const draft = `${path}.draft-${mine.token}`;
+  await writeFile(draft, JSON.stringify(mine));
+  try {
+    await link(draft, path);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false;
+    throw error;
+  } finally {
+    await rm(draft, { force: true });
   }
 }
 
@@ -71,20 +82,12 @@ interface ReadLock {
 async function readHolder(path: string): Promise<ReadLock | undefined> {
   try {
     const [text, { mtimeMs }] = await Promise.all([readFile(path, 'utf8'), stat(path)]);
-    const parsed = parseHolder(text);
-    return { holder: parsed ?? { pid: 0, host: '', token: '' }, touchedMs: mtimeMs };
+    return { holder: JSON.parse(text) as LockHolder, touchedMs: mtimeMs };
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** Undefined for a file that is being written this very moment, or that was cut off. */
-function parseHolder(text: string): LockHolder | undefined {
-  try {
-    return JSON.parse(text) as LockHolder;
-  } catch {
-    return undefined;
+    throw new Error(`Cannot read the lock ${path} (${errorMessage(error)}): remove it when no other process uses it.`, {
+      cause: error,
+    });
   }
 }
 
@@ -119,9 +122,4 @@ export function isProcessAlive(pid: number): boolean {
   } catch (error) {
     return errorCode(error) === 'EPERM';
   }
-}
-
-/** The system's code of an error (`ENOENT`, `EADDRINUSE`, …), when it has one. */
-export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

@@ -66,11 +66,12 @@ const PORT_ATTEMPTS = 4;
  */
 export async function startTemporalServer(options: TemporalServerOptions = {}): Promise<TemporalServer> {
   const ip = options.ip ?? '127.0.0.1';
-  await choosePort(options.port, ip, 'the Temporal server');
-  await choosePort(options.uiPort, ip, 'the Temporal UI');
-  const cli = options.cli ?? (await findTemporalCli({ onProgress: options.onProgress })).path;
+  // First: this ends a server left over there, which may still hold the ports.
   const directory = options.dataDir === undefined ? undefined : await takeDataDirectory(options.dataDir);
   try {
+    await choosePort(options.port, ip, 'the Temporal server');
+    await choosePort(options.uiPort, ip, 'the Temporal UI');
+    const cli = options.cli ?? (await findTemporalCli({ onProgress: options.onProgress })).path;
     return await startOnFreePorts(options, ip, cli, directory);
   } catch (error) {
     await directory?.release();
@@ -161,7 +162,7 @@ async function untilItServes(
   timeoutMs: number,
 ): Promise<void> {
   const abort = new AbortController();
-  const seconds = Math.round(timeoutMs / 1000);
+  const seconds = timeoutMs / 1000;
   const timeout = setTimeout(() => {
     abort.abort(new Error(`The Temporal server did not answer on ${wanted.address} within ${seconds} s.`));
   }, timeoutMs);
