@@ -20,7 +20,7 @@ export interface ScriptedServer {
   close(): Promise<void>;
 }
 
-export async function startScriptedServer(): Promise<ScriptedServer> {
+export async function startScriptedServer(readBody: (text: string) => unknown = JSON.parse): Promise<ScriptedServer> {
   const seen: SeenRequest[] = [];
   let answers: Answer[] = [json(200, {})];
   const server = createServer((request, response) => {
@@ -29,7 +29,7 @@ export async function startScriptedServer(): Promise<ScriptedServer> {
     request.on('end', () => {
       const url = new URL(request.url ?? '/', 'http://server');
       const text = Buffer.concat(chunks).toString('utf8');
-      const body: unknown = text === '' ? undefined : JSON.parse(text);
+      const body: unknown = text === '' ? undefined : readBody(text);
       const entry = {
         method: request.method ?? '',
         path: url.pathname,
