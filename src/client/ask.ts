@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { WorkflowUpdateHandle } from '@temporalio/client';
+import { WithStartWorkflowOperation, WorkflowNotFoundError, WorkflowUpdateStage } from '@temporalio/client';
+import type { ConversationMessage } from '../protocol/conversation.js';
+import { askUpdate } from '../protocol/conversation.js';
+import type { ExchangeOutcome } from '../protocol/exchange.js';
+import { FAILURE_TYPES } from '../protocol/failures.js';
+import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
+import type { ClientContext } from './connection.js';
+import { runStatus } from './describe-conversation.js';
+import type { EndStatus } from './errors.js';
+import { ConversationEndedError, ConversationNotFoundError } from './errors.js';
+import type { ConversationTarget } from './start-conversation.js';
+import { beforeReopening, startOptions } from './start-conversation.js';
+import { applicationFailureOf, GRPC, grpcStatus, translateError } from './translate-error.js';
+
+/** The choices of `ask` that are not the message's. */
+export interface AskOptions {
+  /** Stops the waiting, not the exchange: for that there is `cancelExchange`. */
+  signal?: AbortSignal;
+  /** Called once, when the conversation has accepted the message. */
+  onAccepted?: () => void;
+  /** How long an unreachable Temporal is tried again, in milliseconds. Default 2 minutes. */
+  unreachableTimeoutMs?: number;
+}
+
+const BACKOFF = { baseMs: 250, factor: 1.7, capMs: 5_000 } as const;
+const DEFAULT_UNREACHABLE_TIMEOUT_MS = 2 * 60 * 1000;
+
+/**
+ * Asks, and waits for the outcome however long that takes.
+ *
+ * What interrupts the waiting without deciding anything is overcome by asking again with the same message id, which gives
+ * the first outcome and never a second exchange: the conversation rolled over to a new run, too many updates were in flight
+ * (ten per run), Temporal was away for a while.
+ */
+export async function ask(
+  context: ClientContext,
+  target: ConversationTarget,
+  message: ConversationMessage,
+  options: AskOptions = {},
+): Promise<ExchangeOutcome> {
+  const { signal } = options;
+  const { connection } = context.client;
+  const run = () => askUntilDecided(context, target, message, options);
+  if (signal === undefined) return run();
+  signal.throwIfAborted();
+  try {
+    return await connection.withAbortSignal(signal, run);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
+}
+
+async function askUntilDecided(
+  context: ClientContext,
+  target: ConversationTarget,
+  message: ConversationMessage,
+  options: AskOptions,
+): Promise<ExchangeOutcome> {
+  const unreachableTimeoutMs = options.unreachableTimeoutMs ?? DEFAULT_UNREACHABLE_TIMEOUT_MS;
+  let unreachableSince: number | undefined;
+  let accepted = false;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const update = await startAsk(context, target, message);
+      unreachableSince = undefined;
+      if (!accepted) options.onAccepted?.();
+      accepted = true;
+      if ('outcome' in update) return update.outcome;
+      return await update.handle.result();
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      const again = await judge(context, target.conversationId, error, accepted);
+      if (again === 'unreachable') {
+        unreachableSince ??= Date.now();
+        if (Date.now() - unreachableSince > unreachableTimeoutMs) {
+          throw translateError(error, context, target.conversationId);
+        }
+      } else {
+        unreachableSince = undefined;
+      }
+      if (again === 'now') attempt = -1;
+      else await delay(backoffMs(attempt), undefined, options.signal === undefined ? {} : { signal: options.signal });
+    }
+  }
+}
+
+const backoffMs = (attempt: number): number =>
+  Math.min(BACKOFF.capMs, BACKOFF.baseMs * BACKOFF.factor ** attempt) * (0.5 + Math.random() / 2);
+
+/** Whether to ask again, and how; throws what the caller shall see. */
+async function judge(
+  context: ClientContext,
+  conversationId: string,
+  error: unknown,
+  accepted: boolean,
+): Promise<'now' | 'later' | 'unreachable'> {
+  const failure = applicationFailureOf(error);
+  if (failure?.type === FAILURE_TYPES.conversationRolledOver) return 'now';
+  // The run ended under an accepted message: as new (the message is in the next run), or for good.
+  if (failure?.type === 'AcceptedUpdateCompletedWorkflow' || (accepted && error instanceof WorkflowNotFoundError)) {
+    const status = await endStatus(context, conversationId);
+    if (status === undefined) return 'now';
+    throw new ConversationEndedError(conversationId, status);
+  }
+  const code = grpcStatus(error)?.code;
+  if (code === GRPC.resourceExhausted) return 'later';
+  if (code === GRPC.unavailable) return 'unreachable';
+  throw translateError(error, context, conversationId);
+}
+
+/** How the newest run of a conversation ended; absent while it runs. */
+async function endStatus(context: ClientContext, conversationId: string): Promise<EndStatus | undefined> {
+  const status = runStatus(await context.client.workflow.getHandle(conversationId).describe());
+  return status === 'running' ? undefined : status;
+}
+
+type Started = { handle: WorkflowUpdateHandle<ExchangeOutcome> } | { outcome: ExchangeOutcome };
+
+/** Sends the update: to the conversation that runs, else to one that it starts. */
+async function startAsk(
+  context: ClientContext,
+  target: ConversationTarget,
+  message: ConversationMessage,
+): Promise<Started> {
+  const { conversationId, start, isNew } = target;
+  // A fresh id each time: the same update id in the same run would give the refusal that made us ask again.
+  const update = { args: [message] as [ConversationMessage], updateId: randomUUID() };
+  if (!isNew) {
+    try {
+      const handle = context.client.workflow.getHandle(conversationId);
+      return {
+        handle: await handle.startUpdate(askUpdate, { ...update, waitForStage: WorkflowUpdateStage.ACCEPTED }),
+      };
+    } catch (error) {
+      if (!(error instanceof WorkflowNotFoundError) || start === undefined) throw error;
+    }
+  }
+  if (start === undefined) throw new ConversationNotFoundError(conversationId, context.client.options.namespace);
+  const before = isNew ? {} : await beforeReopening(context, conversationId, message.messageId);
+  if (before.outcome !== undefined) return { outcome: before.outcome };
+  const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOW_TYPES.conversation, {
+    ...startOptions(context, conversationId, { ...start, ...before.input }, message.text),
+    workflowIdConflictPolicy: 'USE_EXISTING',
+  });
+  const handle = await context.client.workflow.startUpdateWithStart(askUpdate, {
+    ...update,
+    waitForStage: WorkflowUpdateStage.ACCEPTED,
+    startWorkflowOperation,
+  });
+  return { handle };
+}

@@ -1,0 +1,52 @@
+import type { ConnectionOptions, DataConverter } from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
+import { TemporalUnreachableError } from './errors.js';
+
+/** What every function of the client works with. */
+export interface ClientContext {
+  client: Client;
+  /** Task queue of the workers; new conversations and batches are started on it. */
+  taskQueue: string;
+}
+
+/** Where Temporal is. All of `ConnectionOptions` may be given: TLS, API key, headers. */
+export interface ConnectOptions {
+  /** Default: `localhost:7233`. */
+  connection?: ConnectionOptions;
+  /** Default: `default`. */
+  namespace?: string;
+  /** With the codec that encrypts payloads, when the workers use one. */
+  dataConverter?: DataConverter;
+}
+
+/** The address that a connection was made for, for messages. */
+export function addressOf(client: Client): string {
+  const connection: { options?: { address?: unknown } } = client.connection as Connection;
+  return typeof connection.options?.address === 'string' ? connection.options.address : 'its address';
+}
+
+/**
+ * Connects to Temporal, and proves that it answers.
+ *
+ * @returns A client of Temporal's own; close its connection when done.
+ * @throws TemporalUnreachableError When nothing answers within `connection.connectTimeout` (default 5 seconds).
+ */
+export async function connectToTemporal(options: ConnectOptions = {}): Promise<Client> {
+  const address = options.connection?.address ?? 'localhost:7233';
+  let connection: Connection;
+  try {
+    connection = await Connection.connect({ connectTimeout: '5 seconds', ...options.connection });
+  } catch (error) {
+    throw new TemporalUnreachableError(address, reasonOf(error));
+  }
+  return new Client({
+    connection,
+    namespace: options.namespace ?? 'default',
+    ...(options.dataConverter === undefined ? {} : { dataConverter: options.dataConverter }),
+  });
+}
+
+function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return /deadline/i.test(text) ? 'no answer in time' : text;
+}

@@ -1,0 +1,11 @@
+/** Door for applications: the client side, and what a worker of one's own is made of. */
+export * from './client/index.js';
+export type * from './protocol/conversation.js';
+export type * from './protocol/exchange.js';
+export { DEFAULTS, LIMITS } from './protocol/defaults.js';
+export { FAILURE_TYPES } from './protocol/failures.js';
+export type { FailureClass, FailureDetails, FailureType } from './protocol/failures.js';
+export { SEARCH_ATTRIBUTE_TYPES, searchAttributeKeys } from './protocol/search-attributes.js';
+export { DEFAULT_TASK_QUEUE } from './protocol/task-queues.js';
+export { ConfigError, environment, loadTemporalConfig, loadWorkerConfig } from './config.js';
+export type { FoundryConfig, FoundryCredentials, WorkerConfig, WorkerLimits } from './config.js';
