@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Call } from './call.js';
 import { checkAccess } from './door.js';
@@ -51,13 +52,22 @@ function perform(call: Call): void {
 function failure(fault: Fault | undefined, route: Route, body: unknown): Call['failure'] {
   if (fault?.kind !== 'error') return undefined;
   const { errorName, status, errorCode, parameters, afterMs } = fault;
-  const ids = { agentRid: route.agentRid, sessionRid: route.sessionRid, sessionTraceId: route.last };
   if (isDocumentedErrorName(errorName)) {
-    const values = { ...ids, ...(isRecord(body) ? body : {}), ...parameters };
-    return { error: documentedError(errorName, values), afterMs };
+    return { error: documentedError(errorName, { ...requestIds(route, body), ...parameters }), afterMs };
   }
   const code = errorCode ?? (status !== undefined && status >= 500 ? 'INTERNAL' : 'INVALID_ARGUMENT');
   return { error: new ApiError(status ?? 400, code, errorName, parameters ?? {}), afterMs };
+}
+
+/** The ids that an error about this request names; a fault may ask for one which the request does not have. */
+function requestIds({ operation, agentRid, sessionRid, last }: Route, body: unknown): Record<string, unknown> {
+  const fields = isRecord(body) ? body : {};
+  return {
+    agentRid,
+    ...(sessionRid === '' ? {} : { sessionRid }),
+    messageId: fields['messageId'] ?? randomUUID(),
+    sessionTraceId: operation === 'getSessionTrace' ? last : (fields['sessionTraceId'] ?? randomUUID()),
+  };
 }
 
 function strike(state: SimulatorState, route: Route, body: unknown): Fault | undefined {

@@ -42,17 +42,17 @@ export function continueSession(call: Call, mode: 'blocking' | 'streaming'): voi
   }
   const answer = () => {
     if (exchange.status === 'landed') reply.json(200, exchange.toResult(state.serverKind));
-    else if (exchange.status === 'failed') reply.error(exchange.start.failure);
-    else answerStreamOfCancelled(call);
+    else if (exchange.status !== 'failed') state.later(naturalEnd(exchange), () => reply.emptyStream());
+    else if (exchange.start.failure === undefined) reply.drop();
+    else reply.error(exchange.start.failure);
   };
   if (exchange.status === 'answering') exchange.onEnd(answer);
   else answer();
 }
 
-/** A stream that had not begun when its exchange was cancelled: it ends without text. */
-function answerStreamOfCancelled({ reply }: Call): void {
-  reply.response.writeHead(200, { 'content-type': 'application/octet-stream' });
-  reply.response.end();
+/** Milliseconds from now: a cancel does not end a stream before that. */
+function naturalEnd({ startedAt, durationMs }: Exchange): number {
+  return startedAt + durationMs - Date.now();
 }
 
 /** Admits the exchange, or throws; a call that fails here may use up its trace id. */

@@ -168,7 +168,7 @@ const documented = {
   },
   UnsupportedLanguageModelRid: {
     ...invalid,
-    samples: { languageModelRid: modelRid, modelPurpose: 'CHAT_COMPLETION' },
+    samples: { languageModelRid: modelRid, modelPurpose: 'PRIMARY_AGENT' },
     description: 'The language model configured on the Agent is not supported.',
   },
   CreateSessionPermissionDenied: { ...denied('create'), ids: ['agentRid'] },

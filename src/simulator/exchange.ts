@@ -96,9 +96,9 @@ export class Exchange {
     this.#end(response === undefined ? 'cancelled' : 'interrupted');
   }
 
-  /** Stops its clock and tells nobody: the server is going away. */
+  /** Ends it without an answer or an error: the server forgets it. */
   abandon(): void {
-    clearTimeout(this.#timer);
+    this.#end('failed');
   }
 
   /** Tokens of the session with this exchange in it. */

@@ -46,6 +46,16 @@ export class Reply {
     new AnswerStream(this.response, exchange, settings, streamCut(fault)).start();
   }
 
+  /** The end of a stream on which nothing ever came. */
+  emptyStream(): void {
+    this.#send(200, 'application/octet-stream', '');
+  }
+
+  /** Breaks the connection. */
+  drop(): void {
+    this.response.destroy();
+  }
+
   /** A page of a proxy in the place of the server's answer. What the server answers later is lost. */
   proxyPage(fault: Extract<Fault, { kind: 'status' }>): void {
     const page = `<html><head><title>${fault.status}</title></head><body><h1>Error ${fault.status}</h1></body></html>`;

@@ -82,6 +82,10 @@ export class AnswerStream {
   #step(): void {
     if (this.response.destroyed || this.response.writableEnded) return;
     const { status, startedAt, durationMs } = this.exchange;
+    if (status === 'failed') {
+      this.response.destroy();
+      return;
+    }
     const share = durationMs > 0 ? (Date.now() - startedAt) / durationMs : 1;
     const isWhole = status === 'landed' || (share >= 1 && status !== 'answering');
     const speaks = status === 'landed' || status === 'answering' || this.settings.streamAfterCancel === 'goesOn';
