@@ -109,6 +109,9 @@ export interface RowCounts {
   tokens: number;
 }
 
+/** Counts of nothing. */
+export const noRows = (): RowCounts => ({ succeeded: 0, failed: 0, cancelled: 0, expired: 0, tokens: 0 });
+
 /** Answer of `batchStatusQuery`; rows of running shards are counted when their shard ends (see `BatchProgress`). */
 export interface BatchStatus {
   batchId: string;

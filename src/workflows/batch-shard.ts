@@ -1,0 +1,153 @@
+import {
+  ActivityCancellationType,
+  ApplicationFailure,
+  CancelledFailure,
+  CancellationScope,
+  condition,
+  getExternalWorkflowHandle,
+  isCancellation,
+  proxyActivities,
+  setHandler,
+  TemporalFailure,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { LaneActivities } from '../activities/lane-activities.js';
+import {
+  admitShardSignal,
+  type BatchShardInput,
+  type BatchShardResult,
+  batchWorkflowId,
+  prepareShardSignal,
+  shardFinishedSignal,
+  shardWaitingSignal,
+} from '../protocol/batch.js';
+import { DEFAULTS } from '../protocol/defaults.js';
+import { batchTaskQueue } from '../protocol/task-queues.js';
+import { ShardRows } from './batch-shard-rows.js';
+
+/** How often a waiting shard sees whether its batch still lives: one that was terminated will never admit it. */
+const WAITING_CHECK_INTERVAL = '24 hours';
+/** Limit for one attempt of a lane; its rows have limits of their own, and missed heartbeats tell of a dead worker. */
+const LANE_TIMEOUT = '30 days';
+const SESSIONS_TIMEOUT = '24 hours';
+
+/** Rows at once, when the batch has said so. */
+interface Turn {
+  prepared?: number;
+  admitted?: number;
+}
+
+/**
+ * Works off a slice of a batch: when its turn comes near it opens the sessions of its rows, when admitted it runs them in
+ * lanes, and it tells the batch how they ended.
+ *
+ * Cancelled, it ends as Canceled after its lane has cancelled the rows in flight at the agent; what was finished stands in
+ * its history. `collectResults` reads the results there, in all cases.
+ */
+export async function batchShardWorkflow(input: BatchShardInput): Promise<BatchShardResult> {
+  const turn: Turn = {};
+  setHandler(prepareShardSignal, ({ concurrency }) => void (turn.prepared ??= concurrency), {
+    description: 'Open the sessions: the turn of this shard comes next',
+  });
+  setHandler(admitShardSignal, ({ concurrency }) => void (turn.admitted = concurrency), {
+    description: 'Run, with this many rows at once',
+  });
+  const rows = new ShardRows(input);
+  let failure: TemporalFailure | undefined;
+  try {
+    await workOff(input, rows, turn);
+  } catch (error) {
+    // Anything else is a fault of this code: it fails the workflow task, and is tried again after a fix.
+    if (!(error instanceof TemporalFailure)) throw error;
+    failure = error;
+    rows.endRemaining(isCancellation(error) ? 'cancelled' : 'failed');
+  }
+  await tellBatch(input, rows);
+  if (failure !== undefined) throw failure;
+  return { shard: input.shard, counts: rows.counts };
+}
+
+async function workOff(input: BatchShardInput, rows: ShardRows, turn: Turn): Promise<void> {
+  await untilItsTurn(input, () => turn.prepared !== undefined || turn.admitted !== undefined);
+  for (let lane = 1; rows.remaining > 0; lane++) {
+    await openSessions(input, rows, turn.admitted ?? turn.prepared ?? 1, lane);
+    await untilItsTurn(input, () => turn.admitted !== undefined);
+    await runLane(input, rows, turn.admitted ?? 1, lane);
+    // A cancelled lane hands back what it has instead of failing.
+    if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Shard cancelled');
+  }
+}
+
+async function untilItsTurn(input: BatchShardInput, isItsTurn: () => boolean): Promise<void> {
+  while (!isItsTurn() && !(await condition(isItsTurn, WAITING_CHECK_INTERVAL))) {
+    try {
+      await getExternalWorkflowHandle(batchWorkflowId(input.batchId)).signal(shardWaitingSignal, {
+        shard: input.shard,
+      });
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      throw ApplicationFailure.nonRetryable(
+        `Cannot run shard ${input.shard}: its batch ${input.batchId} is no longer there to admit it; submit it again under another id`,
+        'BatchGone',
+      );
+    }
+  }
+}
+
+async function openSessions(input: BatchShardInput, rows: ShardRows, concurrency: number, lane: number): Promise<void> {
+  const needed = rows.withoutSession(input.title);
+  if (needed.length === 0) return;
+  const { createSessions } = laneActivities({
+    startToCloseTimeout: SESSIONS_TIMEOUT,
+    activityId: `sessions-${lane}`,
+    summary: `open ${needed.length} sessions`,
+  });
+  rows.noteSessions(needed, await createSessions({ batchId: input.batchId, rows: needed, concurrency }));
+}
+
+async function runLane(input: BatchShardInput, rows: ShardRows, concurrency: number, lane: number): Promise<void> {
+  const laneRows = rows.forLane();
+  if (laneRows.length === 0) return;
+  const { batchId, shard, shardCount, idBase, mode, callTimeoutMs } = input;
+  const activities = laneActivities({
+    startToCloseTimeout: LANE_TIMEOUT,
+    activityId: `lane-${lane}`,
+    summary: `lane ${lane}: ${laneRows.length} rows, ${concurrency} at once`,
+  });
+  const result = await activities.runLane({
+    batchId,
+    shard,
+    shardCount,
+    shardRows: input.rows.length,
+    countsBefore: rows.counts,
+    idBase,
+    concurrency,
+    mode,
+    callTimeoutMs,
+    silenceTimeoutMs: DEFAULTS.silenceTimeoutMs,
+    rows: laneRows,
+  });
+  rows.noteLane(result);
+}
+
+function laneActivities(options: { startToCloseTimeout: '30 days' | '24 hours'; activityId: string; summary: string }) {
+  return proxyActivities<LaneActivities>({
+    ...options,
+    taskQueue: batchTaskQueue(workflowInfo().taskQueue),
+    heartbeatTimeout: DEFAULTS.heartbeatTimeoutMs.batch,
+    // A lane retries its rows by itself; another attempt of the lane is for a dead or stopped worker.
+    retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '30 seconds' },
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  });
+}
+
+async function tellBatch(input: BatchShardInput, rows: ShardRows): Promise<void> {
+  await CancellationScope.nonCancellable(async () => {
+    try {
+      const batch = getExternalWorkflowHandle(batchWorkflowId(input.batchId));
+      await batch.signal(shardFinishedSignal, { shard: input.shard, counts: rows.counts });
+    } catch {
+      // The batch is gone (terminated, or done waiting for a cancel): nobody counts any more, and the results stand here.
+    }
+  });
+}

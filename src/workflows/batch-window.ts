@@ -1,0 +1,122 @@
+import { type BatchInput, type BatchSnapshot, lanesAtOnce, noRows, type RowCounts } from '../protocol/batch.js';
+
+/** A shard that may go on, with the rows at once that it gets. */
+export interface ShardShare {
+  shard: number;
+  concurrency: number;
+}
+
+/**
+ * Which shards of a batch run, and with how many rows at once. Knows nothing of Temporal.
+ *
+ * 1. The shares of the running shards never add up to more than the batch's concurrency.
+ * 2. Shards are admitted in their order, so whoever reads results needs to look at the first unfinished ones only.
+ * 3. A shard is counted once, however often its end is told.
+ */
+export class BatchWindow {
+  readonly #shardRows: readonly number[];
+  readonly #concurrency: number;
+  readonly #finished: Set<number>;
+  readonly #admitted: Map<number, number>;
+  readonly #prepared: Set<number>;
+  readonly #counts: RowCounts;
+
+  constructor(input: Pick<BatchInput, 'shardRows' | 'concurrency' | 'snapshot'>) {
+    this.#shardRows = input.shardRows;
+    this.#concurrency = input.concurrency;
+    this.#finished = new Set(input.snapshot?.finishedShards);
+    this.#admitted = new Map(input.snapshot?.admitted);
+    this.#prepared = new Set(input.snapshot?.prepared);
+    this.#counts = { ...(input.snapshot?.counts ?? noRows()) };
+  }
+
+  get counts(): RowCounts {
+    return { ...this.#counts };
+  }
+
+  /** Shards that have ended, in the order of their end. */
+  get finishedShards(): number[] {
+    return [...this.#finished];
+  }
+
+  get finishedCount(): number {
+    return this.#finished.size;
+  }
+
+  /** Shards that were admitted and have not ended, with their shares. */
+  get running(): ShardShare[] {
+    return [...this.#admitted]
+      .filter(([shard]) => !this.#finished.has(shard))
+      .map(([shard, concurrency]) => ({ shard, concurrency }));
+  }
+
+  get isDone(): boolean {
+    return this.#finished.size === this.#shardRows.length;
+  }
+
+  /** Shards that have not ended, admitted or not. */
+  get unfinishedShards(): number[] {
+    return this.#shardRows.map((_, shard) => shard).filter((shard) => !this.#finished.has(shard));
+  }
+
+  /**
+   * Admits as many shards as fit beside the running ones, each with its share of what is free. When fewer are left than
+   * fit, their shares are larger.
+   */
+  admitNext(): ShardShare[] {
+    const waiting = this.#waiting();
+    const running = this.running;
+    const places = Math.min(lanesAtOnce(this.#concurrency) - running.length, waiting.length);
+    let free = this.#concurrency - running.reduce((sum, { concurrency }) => sum + concurrency, 0);
+    const admitted: ShardShare[] = [];
+    for (const [position, shard] of waiting.slice(0, Math.max(0, places)).entries()) {
+      if (free === 0) break;
+      const concurrency = Math.ceil(free / (places - position));
+      free -= concurrency;
+      this.#admitted.set(shard, concurrency);
+      admitted.push({ shard, concurrency });
+    }
+    return admitted;
+  }
+
+  /** The shards that come next and were not told yet to open their sessions. */
+  prepareNext(): ShardShare[] {
+    const lanes = lanesAtOnce(this.#concurrency);
+    const next = this.#waiting()
+      .slice(0, lanes)
+      .filter((shard) => !this.#prepared.has(shard));
+    for (const shard of next) this.#prepared.add(shard);
+    return next.map((shard) => ({ shard, concurrency: Math.ceil(this.#concurrency / lanes) }));
+  }
+
+  /** Counts a shard that has ended; false when it was counted before. */
+  finish(shard: number, counts: RowCounts): boolean {
+    if (this.#finished.has(shard) || this.#shardRows[shard] === undefined) return false;
+    this.#finished.add(shard);
+    this.#counts.succeeded += counts.succeeded;
+    this.#counts.failed += counts.failed;
+    this.#counts.cancelled += counts.cancelled;
+    this.#counts.expired += counts.expired;
+    this.#counts.tokens += counts.tokens;
+    return true;
+  }
+
+  /** Counts a shard that is gone without having told its end (terminated): nobody will hear of its rows any more. */
+  lose(shard: number): boolean {
+    return this.finish(shard, { ...noRows(), cancelled: this.#shardRows[shard] ?? 0 });
+  }
+
+  /** Everything that the next run needs. */
+  snapshot(): BatchSnapshot {
+    return {
+      finishedShards: this.finishedShards,
+      admitted: [...this.#admitted].filter(([shard]) => !this.#finished.has(shard)),
+      prepared: [...this.#prepared].filter((shard) => !this.#finished.has(shard)),
+      counts: this.counts,
+    };
+  }
+
+  #waiting(): number[] {
+    return this.unfinishedShards.filter((shard) => !this.#admitted.has(shard));
+  }
+}
