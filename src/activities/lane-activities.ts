@@ -1,0 +1,40 @@
+import { Context } from '@temporalio/activity';
+import type { AgentsApi } from '../agents-api/client.js';
+import type { Governor } from '../governor/governor.js';
+import type { CreateSessionsInput, CreateSessionsResult, LaneInput, LaneResult } from '../protocol/activities.js';
+import { createSessions } from './create-sessions.js';
+import type { ExchangeProtocol } from './exchange-protocol.js';
+import { runLane } from './lane.js';
+
+/** What the activities of batches work with. */
+export interface LaneDependencies {
+  api: Pick<AgentsApi, 'createSession' | 'updateTitle'>;
+  governor: Governor;
+  exchangeProtocol: ExchangeProtocol;
+}
+
+/** The activities of batches, as workflows see them. */
+export type LaneActivities = ReturnType<typeof createLaneActivities>;
+
+/** Makes the activities of batches; they run on `batchTaskQueue`. */
+export function createLaneActivities(dependencies: LaneDependencies) {
+  return {
+    /**
+     * Opens one session per row, several at once; a row whose session is refused for good gets the error instead. A retry
+     * opens only what its heartbeats do not tell of; a crash costs at most a second's worth of empty sessions.
+     *
+     * @see AIP Agents v2 (preview), Create Session.
+     */
+    createSessions: (input: CreateSessionsInput): Promise<CreateSessionsResult> =>
+      createSessions(dependencies, input, Context.current()),
+
+    /**
+     * Runs many rows, `input.concurrency` at once, each turn by turn, and resolves with how they ended. It comes back early
+     * when the results near 512 KiB. Failures of rows are results; it throws only when it is stopped.
+     *
+     * A retry finds the rows of the earlier attempt by their ids: none is asked again. Cancelled, it ends the rows in
+     * flight at the agent and resolves with what there is (docs/design.md, "Cancellation, by its reason").
+     */
+    runLane: (input: LaneInput): Promise<LaneResult> => runLane(dependencies, input, Context.current()),
+  };
+}

@@ -1,0 +1,59 @@
+import type { Context } from '@temporalio/activity';
+import type { LaneInput, LaneProgress, LaneResult } from '../protocol/activities.js';
+import type { LaneDependencies } from './lane-activities.js';
+import { startBatchWatch, tellBatchOfLostShard } from './lane-batch-watch.js';
+import { startHeartbeat } from './lane-heartbeat.js';
+import { LanePool } from './lane-pool.js';
+import { handedBack, stopAction } from './lane-stop.js';
+
+/** The body of `runLane`: the pool runs until it is done or the activity is stopped, and then the reason decides. */
+export async function runLane(
+  { exchangeProtocol }: Pick<LaneDependencies, 'exchangeProtocol'>,
+  input: LaneInput,
+  context: Context,
+): Promise<LaneResult> {
+  const { info, cancellationSignal } = context;
+  // A reset sets the attempt back to 1, but not the schedule time.
+  const isFirst = info.attempt === 1 && info.currentAttemptScheduledTimestampMs === info.scheduledTimestampMs;
+  const traceNumbers = (info.heartbeatDetails as LaneProgress | undefined)?.traceNumbers ?? {};
+  const pool = new LanePool(exchangeProtocol, input, { mayHaveRun: !isFirst, traceNumbers });
+  const stop = new AbortController();
+  const stopBeating = startHeartbeat(context, () => pool.progress());
+  const stopWatching = startBatchWatch(context, input);
+  try {
+    const stopped = whenAborted(cancellationSignal);
+    // An attempt may start already cancelled: then nothing may be sent.
+    const work = cancellationSignal.aborted ? Promise.resolve() : pool.run(stop.signal);
+    await Promise.race([work, stopped]);
+    if (!cancellationSignal.aborted) return pool.result();
+    const action = await stopAction(context);
+    stop.abort(cancellationSignal.reason);
+    await work;
+    switch (action) {
+      case 'cancelAtAgent':
+        await pool.cancelAtAgent();
+        return pool.result();
+      case 'cancelUnheard':
+        await pool.cancelAtAgent();
+        await tellBatchOfLostShard(context, input);
+        break;
+      case 'cancelAndRestart':
+        await pool.cancelAtAgent();
+        break;
+      case 'leaveRunning':
+      case 'stopQuietly':
+        break;
+    }
+    throw handedBack(action);
+  } finally {
+    stopWatching();
+    stopBeating();
+  }
+}
+
+function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
