@@ -62,9 +62,9 @@ export type Flags = Partial<Record<SettingName, string | boolean>>;
 export interface DevDefaults {
   temporalAddress: string;
   taskQueue: string;
-  foundryUrl: string;
-  token: string;
-  agentRid: string;
+  /** The simulator; absent when `dev` works with Foundry itself. */
+  foundry?: { url: string; token: string };
+  agentRid?: string;
 }
 
 /** Where settings come from, first one wins: flags, environment, a running `dev`. */
@@ -281,9 +281,9 @@ export function loadFoundryConfig(sources: Sources): FoundryConfig {
     !env['FOUNDRY_TOKEN'] &&
     !env['FOUNDRY_CLIENT_ID'] &&
     !env['FOUNDRY_CLIENT_SECRET'];
-  const dev = nothingSet ? devInUse(sources) : undefined;
-  if (dev !== undefined) {
-    return { url: dev.foundryUrl, credentials: { kind: 'static', token: dev.token }, allowInsecureHttp: false };
+  const simulator = nothingSet ? devInUse(sources)?.foundry : undefined;
+  if (simulator !== undefined) {
+    return { url: simulator.url, credentials: { kind: 'static', token: simulator.token }, allowInsecureHttp: false };
   }
   const allowInsecureHttp = checked(sources, 'allowInsecureHttp', yesOrNo) ?? false;
   const [url, credentials] = collect<[string, FoundryCredentials]>(
@@ -340,12 +340,21 @@ export function devInUse(sources: Sources): DevDefaults | undefined {
 }
 
 /**
+ * The agent that new conversations and batches talk to; absent when none is named.
+ *
+ * @throws ConfigError When the name is no RID.
+ */
+export function findAgentRid(sources: Sources): string | undefined {
+  return checked(sources, 'agentRid', agentRidSchema) ?? devInUse(sources)?.agentRid;
+}
+
+/**
  * The agent that new conversations and batches talk to.
  *
  * @throws ConfigError When none is named, or the name is no RID.
  */
 export function loadAgentRid(sources: Sources): string {
-  const agentRid = checked(sources, 'agentRid', agentRidSchema) ?? devInUse(sources)?.agentRid;
+  const agentRid = findAgentRid(sources);
   if (agentRid !== undefined) return agentRid;
   throw new ConfigError([`Name the agent with ${waysToGive('agentRid')} (ri.aip-agents..agent.…)`]);
 }

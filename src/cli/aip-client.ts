@@ -1,0 +1,36 @@
+import { AipClient, workersOf } from '../client/index.js';
+import { findAgentRid, loadTemporalConfig } from '../config.js';
+import type { Sources } from '../config.js';
+import type { Output } from './output.js';
+
+/**
+ * Connects by the settings, runs, and closes again whatever happened.
+ *
+ * @throws ConfigError, TemporalUnreachableError and what `run` throws.
+ */
+export async function withAipClient<T>(
+  call: { sources: Sources; output: Output },
+  run: (aip: AipClient) => Promise<T>,
+): Promise<T> {
+  const { connection, namespace, taskQueue } = loadTemporalConfig(call.sources);
+  const agentRid = call.sources.flags.agentRid === undefined ? undefined : findAgentRid(call.sources);
+  call.output.detail(`Temporal ${connection.address}, namespace ${namespace}, task queue ${taskQueue}`);
+  const aip = await AipClient.connect({
+    connection: { ...connection, tls: connection.tls ?? null },
+    namespace,
+    taskQueue,
+    ...(agentRid === undefined ? {} : { agentRid }),
+  });
+  try {
+    return await run(aip);
+  } finally {
+    await aip.close();
+  }
+}
+
+/** Says, before a wait begins, when there is nobody to do the work. */
+export async function warnWithoutWorker(aip: AipClient, output: Output): Promise<void> {
+  const workers = await workersOf(aip);
+  if (workers.length > 0) return;
+  output.note(`No worker polls task queue ${aip.taskQueue}: start one with \`aip-temporal worker\`. Waiting for it.`);
+}

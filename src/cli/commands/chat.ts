@@ -1,0 +1,177 @@
+import { createInterface, type Interface } from 'node:readline';
+import { setMaxListeners } from 'node:events';
+import type { ConversationHandle } from '../../client/index.js';
+import { AipClientError } from '../../client/index.js';
+import { findAgentRid, loadAgentRid } from '../../config.js';
+import { withAipClient } from '../aip-client.js';
+import type { CliIo } from '../command.js';
+import { command, EXIT, TEMPORAL_SETTINGS } from '../command.js';
+import { exitCodeOf, showExchange } from '../exchange-output.js';
+import type { MessageOptions } from '../message-options.js';
+import { conversationSettings, MESSAGE_OPTIONS, messageChoices } from '../message-options.js';
+import type { Output } from '../output.js';
+
+const HELP = 'Ctrl-C cancels the answer that is being written, twice leaves; /status, /close, /quit';
+
+/** `aip-temporal chat` */
+export const chatCommand = command<MessageOptions & { conversation?: string }>({
+  name: 'chat',
+  summary: 'converse with an agent in the terminal, with live text',
+  description: `${HELP}.\nWith piped input each line is a message. Left, the conversation goes on and can be continued.`,
+  options: [
+    { flags: '-c, --conversation <id>', about: 'continue or begin this conversation (the workflow’s id)' },
+    ...MESSAGE_OPTIONS,
+    { flags: '--json', about: 'events as JSON, one object a line' },
+  ],
+  settings: ['agentRid', ...TEMPORAL_SETTINGS],
+  examples: [
+    ['aip-temporal chat', 'a new conversation'],
+    ['aip-temporal chat -c support-17', 'go on with one'],
+  ],
+  takesSignals: true,
+  async run({ options, sources, output, io }) {
+    const { conversation: id } = options;
+    const agentRid = id === undefined ? loadAgentRid(sources) : findAgentRid(sources);
+    return withAipClient({ sources, output }, async (aip) => {
+      const conversation = aip.conversation(id, conversationSettings(options, agentRid));
+      return new ChatSession(conversation, options, output, io).run();
+    });
+  },
+});
+
+/** An exchange that the person may cancel. */
+interface Running {
+  messageId: string;
+  /** Resolves when the conversation has it: only then it can be cancelled. */
+  accepted: Promise<void>;
+  isCancelling: boolean;
+  leave: AbortController;
+}
+
+/** A conversation at a terminal: lines in, live text out, Ctrl-C between them. */
+class ChatSession {
+  private readonly isTerminal: boolean;
+  private running: Running | undefined;
+  private hasLeft = false;
+  private lines: Interface | undefined;
+
+  constructor(
+    private readonly conversation: ConversationHandle,
+    private readonly options: MessageOptions,
+    private readonly output: Output,
+    private readonly io: CliIo,
+  ) {
+    this.isTerminal = io.stdin.isTTY === true && io.stdout.isTTY === true && !output.isJson;
+  }
+
+  /** Reads lines until they end, `/quit` or Ctrl-C. @returns The exit code. */
+  async run(): Promise<number> {
+    const { io, output, isTerminal } = this;
+    const lines = createInterface({
+      input: io.stdin,
+      ...(isTerminal ? { output: io.stdout, terminal: true, prompt: 'you> ' } : { terminal: false }),
+    });
+    this.lines = lines;
+    const interrupt = () => this.interrupt();
+    const release = io.onSignal(interrupt);
+    lines.on('SIGINT', interrupt);
+    if (isTerminal) output.note(`${this.conversation.id}\n${HELP}`);
+    let exitCode: number = EXIT.ok;
+    try {
+      this.prompt();
+      for await (const line of lines) {
+        const code = await this.handle(line.trim());
+        if (this.hasLeft) break;
+        if (code !== EXIT.ok) exitCode = code;
+        this.prompt();
+      }
+    } finally {
+      lines.close();
+      release();
+    }
+    if (isTerminal) output.note(`Left; go on with: aip-temporal chat -c ${this.conversation.id}`);
+    return isTerminal ? EXIT.ok : this.hasLeft ? EXIT.interrupted : exitCode;
+  }
+
+  private prompt(): void {
+    if (this.isTerminal && !this.hasLeft) this.lines?.prompt();
+  }
+
+  /** One line: a command or a message. */
+  private async handle(line: string): Promise<number> {
+    if (line === '') return EXIT.ok;
+    try {
+      switch (line) {
+        case '/quit':
+        case '/exit':
+          this.hasLeft = true;
+          return EXIT.ok;
+        case '/help':
+          this.output.note(HELP);
+          return EXIT.ok;
+        case '/status':
+          this.output.note(JSON.stringify(await this.conversation.status(), undefined, 2));
+          return EXIT.ok;
+        case '/close':
+          await this.conversation.close();
+          this.hasLeft = true;
+          return EXIT.ok;
+        default:
+          return await this.ask(line);
+      }
+    } catch (error) {
+      if (this.hasLeft) return EXIT.interrupted;
+      if (!(error instanceof AipClientError)) throw error;
+      this.output.error(error.message);
+      return EXIT.failed;
+    }
+  }
+
+  private async ask(text: string): Promise<number> {
+    const leave = new AbortController();
+    setMaxListeners(0, leave.signal);
+    const messageId = crypto.randomUUID();
+    const { promise: accepted, resolve: onAccepted } = deferred();
+    this.running = { messageId, accepted, isCancelling: false, leave };
+    const message = { text, messageId, ...messageChoices(this.options) };
+    try {
+      if (this.isTerminal) this.output.piece('agent> ');
+      const events = this.conversation.stream(message, { signal: leave.signal, onAccepted });
+      return exitCodeOf(await showExchange(events, this.output, { stream: true }));
+    } finally {
+      this.running = undefined;
+    }
+  }
+
+  /** Ctrl-C: cancels what runs; a second time, or with nothing running, leaves. */
+  private interrupt(): void {
+    const { running, output } = this;
+    if (running === undefined || running.isCancelling) {
+      this.hasLeft = true;
+      running?.leave.abort(new Error('Left by Ctrl-C'));
+      if (this.isTerminal) output.piece('\n');
+      this.lines?.close();
+      return;
+    }
+    running.isCancelling = true;
+    output.note('\nCancelling (Ctrl-C again leaves) …');
+    void this.cancel(running);
+  }
+
+  private async cancel({ accepted, messageId, leave }: Running): Promise<void> {
+    try {
+      await accepted;
+      if (!leave.signal.aborted) await this.conversation.cancelExchange({ messageId });
+    } catch (error) {
+      this.output.error(error instanceof Error ? error.message : String(error));
+    }
+  }
+}
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve: () => void = () => undefined;
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
