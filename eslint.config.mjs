@@ -63,7 +63,7 @@ const typeOnly = (folder) => ({
 });
 
 export default tseslint.config(
-  { ignores: ['dist', 'node_modules', 'coverage', '.aip-temporal', 'test-results'] },
+  { ignores: ['dist', 'node_modules', 'coverage', '.aip-temporal', '.build-*', 'test-results'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],
