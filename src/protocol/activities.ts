@@ -89,6 +89,8 @@ export interface CancelExchangeActivityInput {
   text: string;
   exchangesBefore: number;
   mode: ExchangeMode;
+  /** The last trace number known of. */
+  traceNumber: number;
   /** When present, the exchange is added with this text. */
   response?: string;
 }
@@ -99,6 +101,12 @@ export interface CancelExchangeActivityInput {
  */
 export type CancelExchangeResult =
   { status: 'answered' | 'interrupted'; result: ExchangeResult } | { status: 'cancelled'; mayStillRun?: boolean };
+
+/** Input of `getContent`: how much a given session holds. */
+export interface GetContentInput {
+  agentRid: string;
+  sessionRid: string;
+}
 
 /** Input of `updateTitle`. */
 export interface UpdateTitleInput {

@@ -97,11 +97,11 @@ export interface QueuedMessage extends ConversationMessage {
 export interface ConversationSnapshot {
   queue: QueuedMessage[];
   /** Oldest first. */
-  outcomes: ExchangeOutcome[];
+  outcomes: RecordedExchange[];
   /** Ids whose message was refused (`whenBusy: 'reject'` by signal). */
   rejected: string[];
-  /** Ids and statuses of outcomes that were dropped whole; still known, so that they never run twice. */
-  forgotten: [messageId: string, status: ExchangeStatus][];
+  /** What is left of outcomes that were dropped; their ids are still known, so that they never run twice. */
+  forgotten: [messageId: string, status: ExchangeStatus, index: number, finishedAt: string][];
   nextIndex: number;
   session?: SessionState;
   /** Values that carry over into the next exchange. */
@@ -114,16 +114,24 @@ export interface ConversationSnapshot {
   runs: number;
 }
 
+/** A user text with its outcome; the text is absent once it was dropped. */
+export interface RecordedExchange {
+  text?: string;
+  outcome: ExchangeOutcome;
+}
+
 /** The session in use. */
 export interface SessionState {
   sessionRid: string;
   agentVersion?: string;
-  /** ISO 8601; when the server last said it would expire. */
+  /** ISO 8601; each exchange moves it by the session's lifetime. */
   estimatedExpiresTime?: string;
+  /** From creation to expiry, as the server said when it was created (milliseconds). */
+  lifetimeMs?: number;
+  /** A blocking exchange that could not be stopped may still be answering in it. */
+  mayBeBusy?: boolean;
   /** Exchanges that the session holds, as far as this conversation knows. */
   exchangeCount: number;
-  /** Index of the conversation's first exchange in this session. */
-  firstIndex: number;
 }
 
 export interface ConversationTotals {
@@ -172,17 +180,14 @@ export interface TranscriptPageInput {
 
 /** One page of the transcript, oldest first. */
 export interface TranscriptPage {
-  exchanges: { text?: string; outcome: ExchangeOutcome }[];
+  exchanges: RecordedExchange[];
   /** Index to ask for next; absent on the last page. */
   next?: number;
 }
 
 /** Answer of `outcomeQuery`. */
 export type MessageState =
-  | { state: 'unknown' | 'queued' | 'inFlight' | 'rejected' }
-  | { state: 'finished'; outcome: ExchangeOutcome }
-  /** Finished so long ago that only its status is still known. */
-  | { state: 'forgotten'; status: ExchangeStatus };
+  { state: 'unknown' | 'queued' | 'inFlight' | 'rejected' } | { state: 'finished'; outcome: ExchangeOutcome };
 
 /** Argument of `cancelExchangeSignal`. */
 export interface CancelExchangeInput {

@@ -21,11 +21,11 @@ export const LIMITS = {
   textBytes: 256 * 1024,
   /** Messages waiting in one conversation. */
   queuedMessages: 1_000,
-  /** JSON characters of all waiting messages. */
-  queuedCharacters: 400_000,
-  /** JSON characters of the outcomes kept with their text. */
-  outcomeCharacters: 300_000,
-  /** Outcomes kept without text; beyond them only id and status. */
+  /** JSON bytes of all waiting messages. */
+  queuedBytes: 384 * 1024,
+  /** JSON bytes of the recorded exchanges kept with their texts. */
+  recordedBytes: 320 * 1024,
+  /** Recorded exchanges kept, the older ones without text; beyond them only id, status, index and time. */
   outcomes: 500,
   /** Ids and statuses kept of older outcomes: how far back a repeated id is recognised. */
   forgottenOutcomes: 2_000,

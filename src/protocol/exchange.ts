@@ -6,10 +6,19 @@
 
 /** A value for an application variable of the agent. Source: AIP Agents v2 (preview), `ParameterValue`. */
 export type ParameterValue =
-  { type: 'string'; value: string } | { type: 'objectSet'; objectSet: unknown; ontology: string };
+  | { type: 'string'; value: string }
+  /** `objectSet` is the API's definition of a set (`base`, `filter`, `reference`, …), by ontology. */
+  | { type: 'objectSet'; objectSet: { type: string; [field: string]: unknown }; ontology: string };
 
-/** An application variable as the agent changed it. Source: AIP Agents v2 (preview), `ParameterValueUpdate`. */
-export type ParameterValueUpdate = { type: 'string'; value: string } | { type: 'objectSet'; value: string };
+/**
+ * An application variable as the agent changed it: of type `string` its new text, of type `objectSet` the RID of the new
+ * set. Kept as the server sent it, also when its type is newer than this code. Source: AIP Agents v2 (preview),
+ * `ParameterValueUpdate`.
+ */
+export interface ParameterValueUpdate {
+  type: string;
+  value?: unknown;
+}
 
 /** Values by parameter id. */
 export type ParameterInputs = Record<string, ParameterValue>;
@@ -84,6 +93,8 @@ export interface ExchangeOutcome {
   acceptedAt: string;
   /** ISO 8601. */
   finishedAt: string;
+  /** True when a cancelled exchange was sent with `blockingContinue`: it cannot be stopped, and may still land. */
+  mayStillRun?: boolean;
   /**
    * True when the text of `result` was dropped to keep the workflow's state within its bounds; the session's content
    * still holds it.

@@ -122,6 +122,8 @@ export interface FailureDetails {
   status?: number;
   errorCode?: string;
   errorInstanceId?: string;
+  /** Times the message had been sent by then. */
+  sends?: number;
   /** The error's parameters as the API gave them: ids, names and types. */
   parameters?: Record<string, unknown>;
 }

@@ -44,7 +44,9 @@ export async function batchWorkflow(input: BatchInput): Promise<BatchResult> {
   setHandler(shardFinishedSignal, ({ shard, counts }) => void window.finish(shard, counts), {
     description: 'A shard tells how its rows ended',
   });
-  setHandler(shardWaitingSignal, () => undefined, { description: 'A waiting shard sees whether its batch still lives' });
+  setHandler(shardWaitingSignal, () => undefined, {
+    description: 'A waiting shard sees whether its batch still lives',
+  });
   setHandler(batchStatusQuery, () => statusOf(input, window, state), {
     description: 'Rows by state, and which shards run. Takes no argument.',
   });

@@ -1,0 +1,95 @@
+import type { AgentsApi } from '../agents-api/client.js';
+import { AgentsApiError } from '../agents-api/errors.js';
+import type { CancelExchangeResult } from '../protocol/activities.js';
+import type { ExchangeResult } from '../protocol/exchange.js';
+import { API_ERRORS, bareErrorName } from '../protocol/failures.js';
+import { failureClassOf, type ExchangeMemory } from './exchange-failure.js';
+import type { ExchangeRequest } from './exchange-request.js';
+import type { ExchangeSearch } from './exchange-search.js';
+import { sleep } from './sleep.js';
+
+/** How long a cancel that came too early is tried again, and how long the agent may be out of reach (milliseconds). */
+const TOO_EARLY_MS = 10_000;
+const UNREACHABLE_MS = 45_000;
+const PAUSE_MS = { first: 50, most: 1_000 };
+
+/** One request to cancel: `{}` means that it was not running. */
+type CancelAnswer = { ended: CancelExchangeResult } | 'notInProgress';
+
+/**
+ * Makes the function that ends an exchange at the agent and says how it ended.
+ *
+ * A cancel misses when the exchange is over, and also when it has not started yet (contract, fact 4). The content, then
+ * the trace, tell which; too early is tried again for ten seconds.
+ */
+export function createExchangeCancel(deps: { api: AgentsApi; search: ExchangeSearch; now: () => number }) {
+  const { api, search, now } = deps;
+
+  return async function cancel(
+    request: ExchangeRequest,
+    memory: ExchangeMemory,
+    response?: string,
+    tooEarlyMs = TOO_EARLY_MS,
+  ): Promise<CancelExchangeResult> {
+    if (memory.sends === 0 && !memory.mayBeSent) return { status: 'cancelled' };
+    const startedMs = now();
+    for (let pauseMs = PAUSE_MS.first; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MS.most)) {
+      const isLastTry = now() - startedMs > tooEarlyMs;
+      try {
+        const ended = await tryOnce(request, memory, response, isLastTry);
+        if (ended !== 'tooEarly') return ended;
+        if (isLastTry) return { status: 'cancelled' };
+      } catch (error) {
+        const failureClass = failureClassOf(error);
+        if (failureClass === 'expired') return { status: 'cancelled' };
+        const mayPass = failureClass === 'transient' || failureClass === 'wait' || failureClass === 'ambiguous';
+        if (!mayPass || now() - startedMs > UNREACHABLE_MS) throw error;
+      }
+      await sleep(pauseMs);
+    }
+  };
+
+  async function tryOnce(
+    request: ExchangeRequest,
+    memory: ExchangeMemory,
+    response: string | undefined,
+    isLastTry: boolean,
+  ): Promise<CancelExchangeResult | 'tooEarly'> {
+    if (request.mode === 'streaming') {
+      const answer = await askToCancel(request, response);
+      if (answer !== 'notInProgress') return answer.ended;
+    }
+    const result = await search.inContent(request, memory.traceNumber);
+    if (result !== undefined) return endedWith(result);
+    const state = await search.trace(request, memory.traceNumber);
+    if (state === 'complete') {
+      const late = await search.inLaggingContent(request, memory.traceNumber);
+      return late === undefined ? { status: 'cancelled' } : endedWith(late);
+    }
+    // A blocking exchange cannot be stopped, only waited for: who cancels stops waiting.
+    if (request.mode === 'blocking') return { status: 'cancelled', mayStillRun: true };
+    if (!isLastTry) return 'tooEarly';
+    const last = await search.inLaggingContent(request, memory.traceNumber);
+    return last === undefined ? 'tooEarly' : endedWith(last);
+  }
+
+  async function askToCancel(request: ExchangeRequest, response: string | undefined): Promise<CancelAnswer> {
+    try {
+      const { result } = await api.cancel({
+        agentRid: request.agentRid,
+        sessionRid: request.sessionRid,
+        messageId: request.ids.messageId,
+        ...(response !== undefined && { response }),
+      });
+      return { ended: result === undefined ? { status: 'cancelled' } : { status: 'interrupted', result } };
+    } catch (error) {
+      if (!(error instanceof AgentsApiError) || error.errorName === undefined) throw error;
+      if (bareErrorName(error.errorName) !== API_ERRORS.messageNotInProgress) throw error;
+      return 'notInProgress';
+    }
+  }
+}
+
+function endedWith(result: ExchangeResult): CancelExchangeResult {
+  return { status: result.interruptedOutput ? 'interrupted' : 'answered', result };
+}

@@ -1,0 +1,37 @@
+import type { ExchangeIds, ExchangeMode, ExchangeResult, InputContext, ParameterInputs } from '../protocol/exchange.js';
+import type { ExchangeProgress } from '../protocol/activities.js';
+import type { ExchangeMemory } from './exchange-failure.js';
+
+/** One exchange, as plain data: what the exchange protocol sends, follows and finds again. */
+export interface ExchangeRequest {
+  agentRid: string;
+  sessionRid: string;
+  ids: ExchangeIds;
+  text: string;
+  parameterInputs?: ParameterInputs;
+  contextsOverride?: InputContext[];
+  mode: ExchangeMode;
+  /** Exchanges known to be in the session before this one (what is beyond them is ours, on servers without traces). */
+  exchangesBefore: number;
+  /** Another exchange of this session may still be answering: a blocking one that could not be stopped. */
+  sessionMayBeBusy?: boolean;
+  /** Limit for one call, first byte to last (milliseconds). */
+  callTimeoutMs: number;
+  /** Look at the trace, beside the open call, when no byte has come for this long (milliseconds). */
+  silenceTimeoutMs: number;
+  priority: 'interactive' | 'batch';
+}
+
+/** How whoever runs an exchange stops it and sees how it goes. */
+export interface ExchangeHooks {
+  /** Aborting stops the try: it rejects with the signal's reason, and touches nothing more at the agent. */
+  signal: AbortSignal;
+  /** Called on every change; keep it cheap. */
+  onProgress?(progress: ExchangeProgress): void;
+}
+
+/** An exchange that the session holds. */
+export interface FoundExchange {
+  result: ExchangeResult;
+  memory: ExchangeMemory;
+}

@@ -1,0 +1,75 @@
+import type { AgentsApi } from '../agents-api/client.js';
+import type { ExchangeResult } from '../protocol/exchange.js';
+import { sessionTraceId } from './exchange-ids.js';
+import type { ExchangeRequest } from './exchange-request.js';
+import { sleep } from './sleep.js';
+
+/** What a trace tells of a send; `noTraces`: the server does not know traces at all (five-page API). */
+export type TraceState = 'inProgress' | 'complete' | 'unknown' | 'noTraces';
+
+/** The content can lag a stream's end by a moment: pauses between looks before believing that it is not there. */
+const LAG_PAUSES_MS = [0, 50, 150, 400, 1_000, 2_000];
+
+/** Looks an exchange up at the agent: by its trace, and in the session's content. */
+export interface ExchangeSearch {
+  /** The state of the send with this trace number. */
+  trace(request: ExchangeRequest, traceNumber: number, signal?: AbortSignal): Promise<TraceState>;
+  /** One look at the content. */
+  inContent(request: ExchangeRequest, traceNumber: number, signal?: AbortSignal): Promise<ExchangeResult | undefined>;
+  /** Several looks, for content that lags. */
+  inLaggingContent(
+    request: ExchangeRequest,
+    traceNumber: number,
+    signal?: AbortSignal,
+  ): Promise<ExchangeResult | undefined>;
+}
+
+/** @param api The agents' API. */
+export function createExchangeSearch(api: AgentsApi): ExchangeSearch {
+  const inContent: ExchangeSearch['inContent'] = async (request, traceNumber, signal) => {
+    const exchanges = await api.getContent({ agentRid: request.agentRid, sessionRid: request.sessionRid, signal });
+    return findExchange(exchanges, request, traceNumber);
+  };
+  return {
+    inContent,
+    async trace(request, traceNumber, signal) {
+      const { agentRid, sessionRid, ids } = request;
+      const lookup = await api.getSessionTrace({
+        agentRid,
+        sessionRid,
+        sessionTraceId: sessionTraceId(sessionRid, ids, traceNumber),
+        signal,
+      });
+      if (lookup.found !== 'trace') return lookup.found === 'unknownTrace' ? 'unknown' : 'noTraces';
+      return lookup.trace.status === 'IN_PROGRESS' ? 'inProgress' : 'complete';
+    },
+    async inLaggingContent(request, traceNumber, signal) {
+      for (const pauseMs of LAG_PAUSES_MS) {
+        if (pauseMs > 0) await sleep(pauseMs, signal);
+        const result = await inContent(request, traceNumber, signal);
+        if (result !== undefined) return result;
+      }
+      return undefined;
+    },
+  };
+}
+
+/**
+ * The session's exchange that is this one: by the trace id of any of its sends; on servers without trace ids, the first
+ * beyond the exchanges known before that has this very text.
+ */
+export function findExchange(
+  exchanges: { userInput: { text: string }; result: ExchangeResult }[],
+  request: Pick<ExchangeRequest, 'sessionRid' | 'ids' | 'text' | 'exchangesBefore'>,
+  traceNumber: number,
+): ExchangeResult | undefined {
+  const traceIds = new Set<string>();
+  // A few more than known: the number remembered can be older than the last send.
+  for (let n = 0; n <= traceNumber + 3; n++) traceIds.add(sessionTraceId(request.sessionRid, request.ids, n));
+  const found = exchanges.find(
+    ({ userInput, result }, position) =>
+      (result.sessionTraceId !== undefined && traceIds.has(result.sessionTraceId)) ||
+      (result.sessionTraceId === undefined && position >= request.exchangesBefore && userInput.text === request.text),
+  );
+  return found?.result;
+}

@@ -1,0 +1,36 @@
+import type { AgentsApi } from '../agents-api/client.js';
+import type { Governor } from '../governor/governor.js';
+import { createCancelExchangeActivity } from './cancel-exchange.js';
+import { createExchangeActivity } from './exchange-activity.js';
+import { createExchangeProtocol } from './exchange-protocol.js';
+import { createLaneActivities } from './lane-activities.js';
+import { createSessionActivities } from './sessions.js';
+
+/** What the activities work with; one of each for a worker. */
+export interface ActivityDependencies {
+  api: AgentsApi;
+  governor: Governor;
+}
+
+/** The activities as workflows see them (types only). */
+export type Activities = ReturnType<typeof createActivities>['interactive'] &
+  ReturnType<typeof createActivities>['batch'];
+
+/**
+ * Makes the activities, by the task queue that they belong on: `interactive` on `interactiveTaskQueue`, `batch` on
+ * `batchTaskQueue`.
+ */
+export function createActivities({ api, governor }: ActivityDependencies) {
+  const protocol = createExchangeProtocol({ api, governor });
+  return {
+    interactive: {
+      ...createSessionActivities({ api }),
+      /** One exchange, streamed: it can be cancelled at the agent. AIP Agents v2: Streaming Continue Session. */
+      streamingContinue: createExchangeActivity('streaming', { protocol }),
+      /** One exchange, answered whole: it cannot be cancelled. AIP Agents v2: Blocking Continue Session. */
+      blockingContinue: createExchangeActivity('blocking', { protocol }),
+      cancelExchange: createCancelExchangeActivity({ protocol }),
+    },
+    batch: createLaneActivities({ api, governor, exchangeProtocol: protocol }),
+  };
+}

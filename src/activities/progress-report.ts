@@ -1,0 +1,63 @@
+import type { ExchangeProgress } from '../protocol/activities.js';
+import { LIMITS } from '../protocol/defaults.js';
+import type { ExchangeMemory } from './exchange-failure.js';
+import type { ExchangeHooks } from './exchange-request.js';
+
+/**
+ * Keeps the progress of one try of an exchange and tells it on every change.
+ *
+ * The object told is always the same one, changed in place: whoever beats on a timer reads it then, so that a chunk of
+ * text costs no more than its concatenation.
+ */
+export class ProgressReport {
+  readonly #progress: ExchangeProgress;
+
+  constructor(
+    private readonly memory: ExchangeMemory,
+    private readonly hooks: ExchangeHooks,
+  ) {
+    this.#progress = { phase: 'sending', text: '', textOffset: 0, ...memory };
+  }
+
+  phase(phase: ExchangeProgress['phase']): void {
+    delete this.#progress.waitingFor;
+    delete this.#progress.waitingUntil;
+    if (phase === 'sending') {
+      this.#progress.text = '';
+      this.#progress.textOffset = 0;
+    }
+    this.#tell(phase);
+  }
+
+  waiting(reason: string, untilMs?: number): void {
+    this.#progress.waitingFor = reason;
+    if (untilMs !== undefined) this.#progress.waitingUntil = new Date(untilMs).toISOString();
+    this.#tell('waitingForLimit');
+  }
+
+  text(more: string): void {
+    const progress = this.#progress;
+    progress.text += more;
+    // Cut at twice the bound, not at every chunk.
+    if (progress.text.length > 2 * LIMITS.heartbeatTextCharacters) this.#cut();
+    this.#tell('streaming');
+  }
+
+  #cut(): void {
+    const surplus = this.#progress.text.length - LIMITS.heartbeatTextCharacters;
+    this.#progress.text = this.#progress.text.slice(surplus);
+    this.#progress.textOffset += surplus;
+  }
+
+  #tell(phase: ExchangeProgress['phase']): void {
+    Object.assign(this.#progress, this.memory, { phase });
+    this.hooks.onProgress?.(this.#progress);
+  }
+}
+
+/** Progress as it goes into heartbeat details: the text's tail, within its bound. */
+export function boundedProgress(progress: ExchangeProgress): ExchangeProgress {
+  const surplus = progress.text.length - LIMITS.heartbeatTextCharacters;
+  if (surplus <= 0) return progress;
+  return { ...progress, text: progress.text.slice(surplus), textOffset: progress.textOffset + surplus };
+}

@@ -1,0 +1,124 @@
+import { hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { createActivities } from './activities/index.js';
+import {
+  createAgentsApi,
+  oauthToken,
+  staticToken,
+  tokenFile,
+  type AgentsApi,
+  type TokenSource,
+} from './agents-api/index.js';
+import type { FoundryConfig, WorkerConfig } from './config.js';
+import { createGovernor } from './governor/governor.js';
+import { DEFAULTS } from './protocol/defaults.js';
+import { batchTaskQueue, interactiveTaskQueue } from './protocol/task-queues.js';
+
+/** A worker: it polls while `run()` is pending. */
+export interface AipWorker {
+  /** Resolves when the worker has drained after `shutdown()`; rejects when it failed. */
+  run(): Promise<void>;
+  /** Stops polling and drains: exchanges that do not end within the grace time are left running and handed back. */
+  shutdown(): void;
+  readonly identity: string;
+}
+
+/** Where the workflows' bundle is; made by the build beside this file. */
+const builtBundle = () => fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
+
+/**
+ * Makes a worker: three Temporal workers in one process, for workflows, for the activities of conversations (they beat
+ * fast) and for those of batches, with one governor and one connection pool for all.
+ *
+ * @param options.workflowBundlePath Default: the bundle of the build.
+ * @throws When Temporal cannot be reached, or the namespace does not exist.
+ */
+export async function createAipWorker(
+  config: WorkerConfig,
+  options: { workflowBundlePath?: string } = {},
+): Promise<AipWorker> {
+  const { limits, taskQueue, namespace } = config;
+  const api = createApi(config.foundry);
+  const governor = createGovernor({
+    ...(limits.maxConcurrentCallsPerAgent !== undefined && { maxConcurrent: limits.maxConcurrentCallsPerAgent }),
+  });
+  const activities = createActivities({ api, governor });
+  const connection = await NativeConnection.connect(config.temporal);
+  // Stable across restarts (docs/design.md, "Coming back after a death").
+  const identity = config.identity ?? `aip-temporal@${hostname()}`;
+  const shared = { connection, namespace, shutdownGraceTime: limits.shutdownGraceMs } satisfies Partial<WorkerOptions>;
+
+  const workers = await Promise.all([
+    Worker.create({
+      ...shared,
+      identity: `${identity}/workflows`,
+      taskQueue,
+      workflowBundle: { codePath: options.workflowBundlePath ?? builtBundle() },
+      // A dead worker's sticky queue holds its workflow tasks this long.
+      stickyQueueScheduleToStartTimeout: '1 second',
+    }),
+    Worker.create({
+      ...shared,
+      identity: `${identity}/interactive`,
+      taskQueue: interactiveTaskQueue(taskQueue),
+      activities: activities.interactive,
+      maxConcurrentActivityTaskExecutions: limits.maxConcurrentExchanges,
+      maxHeartbeatThrottleInterval: DEFAULTS.heartbeatThrottleMs.interactive,
+    }),
+    Worker.create({
+      ...shared,
+      identity: `${identity}/batch`,
+      taskQueue: batchTaskQueue(taskQueue),
+      activities: activities.batch,
+      maxConcurrentActivityTaskExecutions: limits.maxConcurrentLanes,
+      maxHeartbeatThrottleInterval: DEFAULTS.heartbeatThrottleMs.batch,
+    }),
+  ]);
+  return aipWorker(workers, { identity, connection, api });
+}
+
+function aipWorker(
+  workers: Worker[],
+  { identity, connection, api }: { identity: string; connection: NativeConnection; api: AgentsApi },
+): AipWorker {
+  const shutdown = () => {
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  return {
+    identity,
+    shutdown,
+    async run() {
+      try {
+        await Promise.all(workers.map((worker) => worker.run()));
+      } catch (error) {
+        // One of three that fails takes the others with it: half a worker would look alive and do nothing.
+        shutdown();
+        throw error;
+      } finally {
+        await Promise.allSettled([connection.close(), api.close()]);
+      }
+    },
+  };
+}
+
+function createApi(foundry: FoundryConfig): AgentsApi {
+  const { url: foundryUrl, allowInsecureHttp } = foundry;
+  return createAgentsApi({ foundryUrl, token: tokenSource(foundry), allowInsecureHttp });
+}
+
+function tokenSource({ url, credentials, allowInsecureHttp }: FoundryConfig): TokenSource {
+  switch (credentials.kind) {
+    case 'static':
+      return staticToken(credentials.token);
+    case 'file':
+      return tokenFile(credentials.path);
+    case 'oauth':
+      return oauthToken({
+        foundryUrl: url,
+        clientId: credentials.clientId,
+        clientSecret: credentials.clientSecret,
+        allowInsecureHttp,
+      });
+  }
+}

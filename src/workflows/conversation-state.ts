@@ -1,0 +1,342 @@
+/**
+ * The state of a conversation: queue, order, duplicates, outcomes, session, totals and their limits. It knows nothing of
+ * Temporal; the workflow wires messages to it.
+ *
+ * 1. A message id is accepted once. Known ids are those queued, in flight, recorded, forgotten or rejected.
+ * 2. Every accepted message is in exactly one place: the queue, in flight, or the record.
+ * 3. `snapshot()` taken between exchanges holds all of it; `fromSnapshot` gives it back.
+ */
+import type {
+  ConversationInput,
+  ConversationMessage,
+  ConversationSnapshot,
+  ConversationTotals,
+  MessageState,
+  QueuedMessage,
+  RecordedExchange,
+  SessionState,
+  TranscriptPage,
+  TranscriptPageInput,
+} from '../protocol/conversation.js';
+import { LIMITS } from '../protocol/defaults.js';
+import type { ExchangeOutcome, ExchangeStatus, ParameterInputs } from '../protocol/exchange.js';
+import { FAILURE_TYPES, type FailureType } from '../protocol/failures.js';
+import { carryOverParameters } from '../protocol/parameters.js';
+import { jsonBytes, utf8Bytes } from './json-size.js';
+
+/** Why a message is not accepted: the type of the failure, and what to do. */
+export interface Refusal {
+  type: FailureType;
+  message: string;
+}
+
+/** What becomes of a message that was handed in. */
+export type Acceptance = { accepted: QueuedMessage } | { known: string } | { refused: Refusal };
+
+const NO_TOTALS: ConversationTotals = { answered: 0, interrupted: 0, cancelled: 0, failed: 0, tokens: 0, sessions: 0 };
+
+export class ConversationState {
+  readonly #queue: QueuedMessage[] = [];
+  #inFlight: QueuedMessage | undefined;
+  readonly #recorded: RecordedExchange[] = [];
+  readonly #byMessageId = new Map<string, RecordedExchange>();
+  #recordedBytes = 0;
+  readonly #forgotten = new Map<string, [status: ExchangeStatus, index: number, finishedAt: string]>();
+  readonly #rejected = new Set<string>();
+  #nextIndex = 0;
+  #closing = false;
+  readonly totals: ConversationTotals = { ...NO_TOTALS };
+  /** The session in use, until it expires, overflows or is given up. */
+  session: SessionState | undefined;
+  /** Values that carry over into the next exchange. */
+  parameters: ParameterInputs = {};
+  title: string | undefined;
+  /** Milliseconds since the epoch of the last message or outcome. */
+  lastActiveMs: number;
+  /** Runs so far, this one included. */
+  runs = 1;
+
+  constructor(nowMs: number) {
+    this.lastActiveMs = nowMs;
+  }
+
+  /** The state of a conversation's first run, or of a later one with what the run before handed over. */
+  static of(input: ConversationInput, nowMs: number): ConversationState {
+    if (input.snapshot !== undefined) return ConversationState.fromSnapshot(input.snapshot);
+    const state = new ConversationState(nowMs);
+    state.title = input.title;
+    return state;
+  }
+
+  static fromSnapshot(snapshot: ConversationSnapshot): ConversationState {
+    const state = new ConversationState(snapshot.lastActiveMs);
+    state.#queue.push(...snapshot.queue);
+    for (const recorded of snapshot.outcomes) state.#keep(recorded);
+    for (const [messageId, ...rest] of snapshot.forgotten) state.#forgotten.set(messageId, rest);
+    for (const messageId of snapshot.rejected) state.#rejected.add(messageId);
+    state.#nextIndex = snapshot.nextIndex;
+    state.#closing = snapshot.closing;
+    Object.assign(state.totals, snapshot.totals);
+    state.session = snapshot.session;
+    state.parameters = snapshot.parameters;
+    state.title = snapshot.title;
+    state.runs = snapshot.runs + 1;
+    return state;
+  }
+
+  /** Everything the next run needs. Only between exchanges: nothing may be in flight. */
+  snapshot(): ConversationSnapshot {
+    if (this.#inFlight !== undefined) throw new Error('A snapshot was asked for while an exchange is in flight');
+    return {
+      queue: this.#queue,
+      outcomes: this.#recorded,
+      rejected: [...this.#rejected],
+      forgotten: [...this.#forgotten].map(([messageId, rest]) => [messageId, ...rest]),
+      nextIndex: this.#nextIndex,
+      ...(this.session !== undefined && { session: this.session }),
+      parameters: this.parameters,
+      ...(this.title !== undefined && { title: this.title }),
+      closing: this.#closing,
+      totals: this.totals,
+      lastActiveMs: this.lastActiveMs,
+      runs: this.runs,
+    };
+  }
+
+  get queue(): readonly QueuedMessage[] {
+    return this.#queue;
+  }
+
+  get inFlight(): QueuedMessage | undefined {
+    return this.#inFlight;
+  }
+
+  get isBusy(): boolean {
+    return this.#inFlight !== undefined || this.#queue.length > 0;
+  }
+
+  get isClosing(): boolean {
+    return this.#closing;
+  }
+
+  /** Takes no more messages; what is queued is still worked off. */
+  close(): void {
+    this.#closing = true;
+  }
+
+  /** Why this message would be refused; undefined when it would be accepted, or is known already. Changes nothing. */
+  refusal(message: ConversationMessage): Refusal | undefined {
+    const malformed = malformation(message);
+    if (malformed !== undefined) return { type: FAILURE_TYPES.invalidInput, message: malformed };
+    if (this.isKnown(message.messageId)) return undefined;
+    if (this.#closing) {
+      return {
+        type: FAILURE_TYPES.conversationClosed,
+        message: 'Cannot accept the message: the conversation is closing; start a new one',
+      };
+    }
+    if (message.whenBusy === 'reject' && this.isBusy) {
+      return {
+        type: FAILURE_TYPES.conversationBusy,
+        message:
+          'Cannot accept the message: the conversation is busy; try again later, or send it with another whenBusy',
+      };
+    }
+    return this.#fullness(message);
+  }
+
+  isKnown(messageId: string): boolean {
+    return (
+      this.#inFlight?.messageId === messageId ||
+      this.#byMessageId.has(messageId) ||
+      this.#forgotten.has(messageId) ||
+      this.#rejected.has(messageId) ||
+      this.#queue.some((queued) => queued.messageId === messageId)
+    );
+  }
+
+  /** Accepts a message into the queue: at its end, or at its front when it interrupts or rolls back. */
+  accept(message: ConversationMessage, nowMs: number): Acceptance {
+    const refused = this.refusal(message);
+    if (refused !== undefined) return { refused };
+    if (this.isKnown(message.messageId)) return { known: message.messageId };
+    const accepted: QueuedMessage = {
+      ...message,
+      index: this.#nextIndex++,
+      acceptedAt: new Date(nowMs).toISOString(),
+    };
+    if (message.whenBusy === 'interrupt' || message.whenBusy === 'rollback') this.#queue.unshift(accepted);
+    else this.#queue.push(accepted);
+    this.lastActiveMs = nowMs;
+    return { accepted };
+  }
+
+  /** Remembers that a message sent by signal was refused, so that its sender can find out. */
+  reject(messageId: string): void {
+    this.#rejected.add(messageId);
+    for (const oldest of this.#rejected) {
+      if (this.#rejected.size <= LIMITS.forgottenOutcomes) break;
+      this.#rejected.delete(oldest);
+    }
+  }
+
+  /** Takes the next message out of the queue; it is in flight until `record`. */
+  begin(): QueuedMessage | undefined {
+    if (this.#inFlight !== undefined) throw new Error('An exchange was begun while another is in flight');
+    this.#inFlight = this.#queue.shift();
+    return this.#inFlight;
+  }
+
+  /** Drops a queued message. True when there was one. */
+  dropQueued(messageId: string): QueuedMessage | undefined {
+    const position = this.#queue.findIndex((queued) => queued.messageId === messageId);
+    return position < 0 ? undefined : this.#queue.splice(position, 1)[0];
+  }
+
+  /** Takes everything out of the queue, in order. */
+  dropAllQueued(): QueuedMessage[] {
+    return this.#queue.splice(0);
+  }
+
+  /** Records the one outcome of a message, and what follows from it for the session, totals and parameters. */
+  record(message: QueuedMessage, outcome: ExchangeOutcome, inputs: ParameterInputs, nowMs: number): void {
+    if (this.#inFlight?.messageId === message.messageId) this.#inFlight = undefined;
+    this.#keep({ text: message.text, outcome });
+    this.totals[outcome.status]++;
+    this.totals.tokens += outcome.result?.totalTokensUsed ?? 0;
+    this.lastActiveMs = nowMs;
+    if (outcome.result !== undefined) {
+      this.#noteInSession(nowMs);
+      const next = carryOverParameters(inputs, outcome.result.parameterUpdates);
+      for (const id of Object.keys(outcome.result.parameterUpdates)) {
+        const value = next[id];
+        if (value !== undefined) this.parameters[id] = value;
+      }
+    }
+    if (this.session !== undefined) this.session.mayBeBusy = outcome.mayStillRun === true;
+    this.#forgetOldest();
+  }
+
+  /** A new session; what follows goes into it. */
+  useSession(session: SessionState): void {
+    this.session = session;
+    this.totals.sessions++;
+  }
+
+  outcomeOf(messageId: string): ExchangeOutcome | undefined {
+    const recorded = this.#byMessageId.get(messageId);
+    if (recorded !== undefined) return recorded.outcome;
+    const forgotten = this.#forgotten.get(messageId);
+    if (forgotten === undefined) return undefined;
+    const [status, index, finishedAt] = forgotten;
+    return { messageId, status, index, sends: 0, acceptedAt: finishedAt, finishedAt, textDropped: true };
+  }
+
+  stateOf(messageId: string): MessageState {
+    const outcome = this.outcomeOf(messageId);
+    if (outcome !== undefined) return { state: 'finished', outcome };
+    if (this.#rejected.has(messageId)) return { state: 'rejected' };
+    if (this.#inFlight?.messageId === messageId) return { state: 'inFlight' };
+    return { state: this.isKnown(messageId) ? 'queued' : 'unknown' };
+  }
+
+  /** One page of the recorded exchanges, oldest first; it ends before it passes half a mebibyte. */
+  transcript({ from = 0, pageSize = 50 }: TranscriptPageInput = {}): TranscriptPage {
+    const matching = this.#recorded.filter(({ outcome }) => outcome.index >= from);
+    matching.sort((a, b) => a.outcome.index - b.outcome.index);
+    const exchanges: RecordedExchange[] = [];
+    let bytes = 0;
+    for (const recorded of matching) {
+      bytes += jsonBytes(recorded);
+      if (exchanges.length > 0 && (exchanges.length >= Math.min(pageSize, 200) || bytes > LIMITS.shardBytes)) {
+        return { exchanges, next: recorded.outcome.index };
+      }
+      exchanges.push(recorded);
+    }
+    return { exchanges };
+  }
+
+  /** The kept texts of this conversation, newest last, for a carried-over transcript. */
+  recentExchanges(): { text: string; answer: string }[] {
+    return this.#recorded.flatMap(({ text, outcome }) =>
+      text !== undefined && outcome.result !== undefined
+        ? [{ text, answer: outcome.result.agentMarkdownResponse }]
+        : [],
+    );
+  }
+
+  outcomes(): ExchangeOutcome[] {
+    return this.#recorded.map(({ outcome }) => outcome);
+  }
+
+  #keep(recorded: RecordedExchange): void {
+    this.#recorded.push(recorded);
+    this.#byMessageId.set(recorded.outcome.messageId, recorded);
+    this.#recordedBytes += jsonBytes(recorded);
+  }
+
+  #noteInSession(nowMs: number): void {
+    const session = this.session;
+    if (session === undefined) return;
+    session.exchangeCount++;
+    if (session.lifetimeMs !== undefined) {
+      session.estimatedExpiresTime = new Date(nowMs + session.lifetimeMs).toISOString();
+    }
+  }
+
+  #fullness(message: ConversationMessage): Refusal | undefined {
+    const queuedBytes = this.#queue.reduce((sum, queued) => sum + utf8Bytes(queued.text), utf8Bytes(message.text));
+    if (this.#queue.length < LIMITS.queuedMessages && queuedBytes <= LIMITS.queuedBytes) return undefined;
+    return {
+      type: FAILURE_TYPES.conversationQueueFull,
+      message:
+        `Cannot accept the message: ${this.#queue.length} messages (${queuedBytes} bytes with this one) wait already; ` +
+        `the limits are ${LIMITS.queuedMessages} messages and ${LIMITS.queuedBytes} bytes. Send it again later`,
+    };
+  }
+
+  /** Keeps the record within its bounds: texts of the oldest go first, then the oldest whole. */
+  #forgetOldest(): void {
+    for (const recorded of this.#recorded.slice(0, -1)) {
+      if (this.#recordedBytes <= LIMITS.recordedBytes) break;
+      if (recorded.outcome.textDropped !== true) this.#dropText(recorded);
+    }
+    while (this.#recorded.length > LIMITS.outcomes) {
+      const oldest = this.#recorded.shift();
+      if (oldest === undefined) break;
+      const { messageId, status, index, finishedAt } = oldest.outcome;
+      this.#recordedBytes -= jsonBytes(oldest);
+      this.#byMessageId.delete(messageId);
+      this.#forgotten.set(messageId, [status, index, finishedAt]);
+    }
+    for (const oldest of this.#forgotten.keys()) {
+      if (this.#forgotten.size <= LIMITS.forgottenOutcomes) break;
+      this.#forgotten.delete(oldest);
+    }
+  }
+
+  #dropText(recorded: RecordedExchange): void {
+    this.#recordedBytes -= jsonBytes(recorded);
+    delete recorded.text;
+    recorded.outcome.textDropped = true;
+    if (recorded.outcome.result !== undefined) {
+      recorded.outcome.result = { ...recorded.outcome.result, agentMarkdownResponse: '', parameterUpdates: {} };
+    }
+    this.#recordedBytes += jsonBytes(recorded);
+  }
+}
+
+/** What is wrong with a message as handed in; undefined when nothing is. Signals and the UI can send anything. */
+function malformation(message: ConversationMessage): string | undefined {
+  const { messageId, text } = (message ?? {}) as Partial<Record<keyof ConversationMessage, unknown>>;
+  if (typeof messageId !== 'string' || messageId === '' || messageId.length > LIMITS.messageIdCharacters) {
+    return `Cannot accept the message: messageId must be a string of 1 to ${LIMITS.messageIdCharacters} characters`;
+  }
+  if (typeof text !== 'string' || text.trim() === '')
+    return 'Cannot accept the message: text must be a non-empty string';
+  const bytes = utf8Bytes(text);
+  if (bytes > LIMITS.textBytes) {
+    return `Cannot accept the message: its text has ${bytes} bytes, more than ${LIMITS.textBytes}; send a shorter one`;
+  }
+  return undefined;
+}

@@ -1,0 +1,361 @@
+/**
+ * The conversation: one session at a time, one exchange at a time, as a workflow.
+ *
+ * 1. Only the main loop begins exchanges, so that there is one at a time (design, invariant 1).
+ * 2. Handlers never await between reading the state and changing it; after an await they read it again.
+ * 3. A run hands over to the next only between exchanges and when no handler waits: waiting callers are told to ask again.
+ * 4. What is cancelled is settled in non-cancellable scopes, before the run closes.
+ */
+import {
+  allHandlersFinished,
+  ApplicationFailure,
+  CancellationScope,
+  CancelledFailure,
+  condition,
+  continueAsNew,
+  isCancellation,
+  log,
+  setCurrentDetails,
+  setHandler,
+  sleep,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import {
+  askUpdate,
+  cancelExchangeSignal,
+  closeSignal,
+  exchangeCancellationQuery,
+  outcomeQuery,
+  setTitleSignal,
+  statusQuery,
+  submitSignal,
+  transcriptQuery,
+  type CancelExchangeInput,
+  type ConversationInput,
+  type ConversationMessage,
+  type ConversationResult,
+  type QueuedMessage,
+} from '../protocol/conversation.js';
+import { DEFAULTS } from '../protocol/defaults.js';
+import type { ExchangeOutcome } from '../protocol/exchange.js';
+import { FAILURE_TYPES } from '../protocol/failures.js';
+import { searchAttributeKeys } from '../protocol/search-attributes.js';
+import { sessionActivities } from './activity-proxies.js';
+import { detailsOf, statusOf } from './conversation-status.js';
+import { ConversationState } from './conversation-state.js';
+import { ExchangeRunner, runningExchange, type RunningExchange } from './exchange.js';
+
+/** How long a cancelled conversation waits for its callers to be told. */
+const TELL_CALLERS_MS = 10_000;
+
+/**
+ * A conversation with an agent. Messages come in by `ask` (update) and `submit` (signal); see `protocol/conversation.ts`
+ * for all messages and their shapes.
+ *
+ * It ends by `close`, by idleness, by cancellation, or, with `turns`, after the last of them.
+ */
+export async function conversationWorkflow(input: ConversationInput): Promise<ConversationResult> {
+  return new ConversationRun(input).run();
+}
+
+class ConversationRun {
+  readonly #state: ConversationState;
+  readonly #exchanges: ExchangeRunner;
+  #running: RunningExchange | undefined;
+  #scope: CancellationScope | undefined;
+  #rolling = false;
+  #ended = false;
+  #idleEnded = false;
+  #titleToSet: string | undefined;
+  #needsAttention: boolean;
+  #exchangesThisRun = 0;
+
+  constructor(private readonly input: ConversationInput) {
+    this.#state = ConversationState.of(input, Date.now());
+    this.#exchanges = new ExchangeRunner(input, this.#state, ({ sessionRid }) => {
+      upsertSearchAttributes([{ key: searchAttributeKeys.session, value: sessionRid }]);
+      this.#titleToSet = undefined;
+    });
+    this.#needsAttention = workflowInfo().typedSearchAttributes.get(searchAttributeKeys.needsAttention) === true;
+    if (input.snapshot === undefined) this.#acceptTurns();
+    this.#handleMessages();
+    this.#nameMyself();
+  }
+
+  async run(): Promise<ConversationResult> {
+    try {
+      await this.#workOff();
+      return await (this.#rolling ? this.#rollOver() : this.#end());
+    } catch (error) {
+      if (!isCancellation(error)) throw error;
+      await CancellationScope.nonCancellable(() => this.#endCancelled());
+      throw error;
+    }
+  }
+
+  /** The main loop: works the queue off until the conversation ends or rolls over to a new run. */
+  async #workOff(): Promise<void> {
+    const idleScope = new CancellationScope({ cancellable: true });
+    // Ends by its own cancellation below, or with the run's: neither is a failure.
+    const idleWatch = idleScope.run(() => this.#watchIdleness()).catch(() => undefined);
+    try {
+      for (;;) {
+        if (this.#shouldRoll()) {
+          this.#rolling = true;
+          return;
+        }
+        const message = this.#state.begin();
+        if (message !== undefined) await this.#exchange(message);
+        else if (this.#isOver()) return;
+        else if (this.#titleToSet !== undefined) await this.#setTitle(this.#titleToSet);
+        else await condition(() => this.#state.isBusy || this.#isOver() || this.#titleToSet !== undefined);
+        if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Conversation cancelled');
+      }
+    } finally {
+      idleScope.cancel();
+      await CancellationScope.nonCancellable(() => idleWatch);
+    }
+  }
+
+  #isOver(): boolean {
+    return this.#state.isClosing || this.#idleEnded || this.input.turns !== undefined;
+  }
+
+  async #exchange(message: QueuedMessage): Promise<void> {
+    const running = runningExchange(message);
+    this.#running = running;
+    this.#scope = new CancellationScope({ cancellable: true });
+    this.#describe();
+    try {
+      const outcome = await this.#scope.run(() => this.#exchanges.run(running));
+      this.#exchangesThisRun++;
+      this.#noteAttention(outcome);
+    } finally {
+      this.#running = undefined;
+      this.#scope = undefined;
+      this.#describe();
+    }
+  }
+
+  /** One timer, compared with a deadline that moves: a timer armed anew for each exchange costs two events each. */
+  async #watchIdleness(): Promise<void> {
+    const idleTimeoutMs = this.input.idleTimeoutMs ?? DEFAULTS.idleTimeoutMs;
+    for (;;) {
+      const remainingMs = this.#state.lastActiveMs + idleTimeoutMs - Date.now();
+      if (remainingMs <= 0 && !this.#state.isBusy) break;
+      await sleep(Math.max(remainingMs, 1_000), { summary: 'idle timeout' });
+    }
+    this.#idleEnded = true;
+  }
+
+  #shouldRoll(): boolean {
+    if (!this.#state.isBusy && this.#isOver()) return false;
+    const { maxExchangesPerRun } = this.input;
+    if (maxExchangesPerRun !== undefined && this.#exchangesThisRun >= maxExchangesPerRun) return true;
+    return workflowInfo().continueAsNewSuggested;
+  }
+
+  async #rollOver(): Promise<never> {
+    await condition(allHandlersFinished);
+    const { turns: _done, ...rest } = this.input;
+    return continueAsNew<typeof conversationWorkflow>({
+      ...rest,
+      ...(this.input.turns !== undefined && { turns: [] }),
+      snapshot: this.#state.snapshot(),
+    });
+  }
+
+  async #end(): Promise<ConversationResult> {
+    this.#ended = true;
+    this.#describe();
+    upsertSearchAttributes([{ key: searchAttributeKeys.state, value: 'closed' }]);
+    await condition(allHandlersFinished);
+    const { session, totals } = this.#state;
+    return {
+      endedBy: this.#state.isClosing ? 'closed' : this.input.turns !== undefined ? 'turnsDone' : 'idle',
+      totals,
+      ...(session !== undefined && { sessionRid: session.sessionRid }),
+      ...(this.input.turns !== undefined && { outcomes: this.#state.outcomes() }),
+    };
+  }
+
+  /** Gives what was still queued its outcome, and lets its senders hear it, before the run closes as Canceled. */
+  async #endCancelled(): Promise<void> {
+    this.#state.close();
+    for (const message of this.#state.dropAllQueued()) this.#recordDropped(message);
+    this.#ended = true;
+    upsertSearchAttributes([{ key: searchAttributeKeys.state, value: 'cancelled' }]);
+    this.#describe();
+    await condition(allHandlersFinished, TELL_CALLERS_MS);
+  }
+
+  #recordDropped(message: QueuedMessage): void {
+    const { messageId, index, acceptedAt } = message;
+    const finishedAt = new Date().toISOString();
+    this.#state.record(
+      message,
+      { messageId, index, status: 'cancelled', sends: 0, acceptedAt, finishedAt },
+      {},
+      Date.now(),
+    );
+  }
+
+  #acceptTurns(): void {
+    for (const turn of this.input.turns ?? []) {
+      const acceptance = this.#state.accept(turn, Date.now());
+      if ('refused' in acceptance) {
+        throw ApplicationFailure.nonRetryable(acceptance.refused.message, acceptance.refused.type);
+      }
+    }
+  }
+
+  #handleMessages(): void {
+    setHandler(askUpdate, (message) => this.#ask(message), {
+      validator: (message: ConversationMessage) => this.#refuseAtTheDoor(message),
+      description: 'Sends a message and waits for its outcome. {"messageId": "q1", "text": "What is …?"}',
+    });
+    setHandler(submitSignal, (message) => this.#submit(message), {
+      description: 'Sends a message without waiting. {"messageId": "q1", "text": "What is …?"}',
+    });
+    setHandler(cancelExchangeSignal, (cancel) => this.#cancelExchange(cancel ?? {}), {
+      description:
+        'Cancels the exchange in flight, or a queued message. {} or {"messageId": "q1"}; with "response": "…" the exchange is kept with that text.',
+    });
+    setHandler(
+      closeSignal,
+      () => {
+        this.#state.close();
+        this.#describe();
+      },
+      { description: 'Takes no more messages, finishes the queue, then completes. No argument.' },
+    );
+    setHandler(
+      setTitleSignal,
+      ({ title }) => {
+        this.#state.title = title;
+        if (this.#state.session !== undefined) this.#titleToSet = title;
+      },
+      { description: 'Sets the title of the session in AIP. {"title": "…"}' },
+    );
+    setHandler(statusQuery, () => this.#status(), { description: 'Where the conversation stands. No argument.' });
+    setHandler(transcriptQuery, (page) => this.#state.transcript(page), {
+      description: 'The recorded exchanges, a page at a time. {} or {"from": 0, "pageSize": 50}',
+    });
+    setHandler(outcomeQuery, ({ messageId }) => this.#state.stateOf(messageId), {
+      description: 'What became of a message. {"messageId": "q1"}',
+    });
+    setHandler(exchangeCancellationQuery, ({ messageId }) =>
+      this.#running?.message.messageId === messageId ? (this.#running.cancellation ?? null) : null,
+    );
+  }
+
+  #refuseAtTheDoor(message: ConversationMessage): void {
+    if (this.#rolling) throw rolledOver();
+    const refusal = this.#ended
+      ? { type: FAILURE_TYPES.conversationClosed, message: 'Cannot accept the message: the conversation has ended' }
+      : this.#state.refusal(message);
+    if (refusal !== undefined) throw ApplicationFailure.nonRetryable(refusal.message, refusal.type);
+  }
+
+  async #ask(message: ConversationMessage): Promise<ExchangeOutcome> {
+    this.#accept(message);
+    const { messageId } = message;
+    // Not cancelled with the run: the outcome is recorded first, and the caller hears it.
+    await CancellationScope.nonCancellable(() =>
+      condition(() => this.#rolling || this.#state.outcomeOf(messageId) !== undefined),
+    );
+    const outcome = this.#state.outcomeOf(messageId);
+    if (outcome !== undefined) return outcome;
+    throw rolledOver();
+  }
+
+  #submit(message: ConversationMessage): void {
+    const refusal = this.#state.refusal(message);
+    if (refusal === undefined) {
+      this.#accept(message);
+      return;
+    }
+    log.warn('A submitted message was refused', { type: refusal.type });
+    const messageId: unknown = (message as ConversationMessage | null)?.messageId;
+    if (typeof messageId === 'string' && messageId !== '') this.#state.reject(messageId);
+  }
+
+  #accept(message: ConversationMessage): void {
+    const acceptance = this.#state.accept(message, Date.now());
+    if ('refused' in acceptance) {
+      throw ApplicationFailure.nonRetryable(acceptance.refused.message, acceptance.refused.type);
+    }
+    if (!('accepted' in acceptance)) return;
+    if (message.whenBusy === 'interrupt') this.#cancelRunning({ kind: 'withTextSoFar' });
+    if (message.whenBusy === 'rollback') this.#cancelRunning({ kind: 'withoutResponse' });
+    this.#describe();
+  }
+
+  #cancelExchange({ messageId, response }: CancelExchangeInput): void {
+    if (messageId === undefined || messageId === this.#running?.message.messageId) {
+      this.#cancelRunning(response === undefined ? { kind: 'withoutResponse' } : { kind: 'withResponse', response });
+      return;
+    }
+    const dropped = this.#state.dropQueued(messageId);
+    if (dropped !== undefined) this.#recordDropped(dropped);
+  }
+
+  #cancelRunning(cancellation: NonNullable<RunningExchange['cancellation']>): void {
+    const running = this.#running;
+    // The first cancel counts: the activity may have acted on it already.
+    if (running === undefined || running.cancellation !== undefined) return;
+    running.cancellation = cancellation;
+    running.phase = 'cancelling';
+    this.#scope?.cancel();
+  }
+
+  async #setTitle(title: string): Promise<void> {
+    this.#titleToSet = undefined;
+    const { session } = this.#state;
+    if (session === undefined) return;
+    try {
+      await sessionActivities({ summary: 'set the title', timeoutMs: 60_000 }).updateTitle({
+        agentRid: this.input.agentRid,
+        sessionRid: session.sessionRid,
+        title,
+      });
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      log.warn('The title of the session could not be set', { error });
+    }
+  }
+
+  #noteAttention(outcome: ExchangeOutcome): void {
+    const needsAttention = outcome.status === 'failed';
+    if (needsAttention === this.#needsAttention) return;
+    this.#needsAttention = needsAttention;
+    upsertSearchAttributes([{ key: searchAttributeKeys.needsAttention, value: needsAttention }]);
+  }
+
+  /** Search attributes that the starter left out, for runs started by hand in the UI. */
+  #nameMyself(): void {
+    if (workflowInfo().typedSearchAttributes.get(searchAttributeKeys.agent) === undefined) {
+      upsertSearchAttributes([
+        { key: searchAttributeKeys.agent, value: this.input.agentRid },
+        { key: searchAttributeKeys.state, value: 'open' },
+      ]);
+    }
+    this.#describe();
+  }
+
+  #status() {
+    return statusOf(this.input, this.#state, this.#running, { rolling: this.#rolling, ended: this.#ended });
+  }
+
+  #describe(): void {
+    setCurrentDetails(detailsOf(this.#status()));
+  }
+}
+
+function rolledOver(): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(
+    'The conversation goes on in a new run: ask again with the same messageId',
+    FAILURE_TYPES.conversationRolledOver,
+  );
+}
