@@ -72,7 +72,7 @@ describe('streamingContinue', () => {
 
   test('lets an exchange go on and land when its client leaves', async () => {
     const leaving = new AbortController();
-    await stream(simulator, sessionRid, 'Where? [takes 300ms]', {}, leaving.signal);
+    await stream(simulator, sessionRid, 'Where? [takes 1s]', {}, leaving.signal);
     leaving.abort();
     await until('the client is gone', () => simulator.ledger().totals.clientsLeft === 1);
     expect(simulator.ledger().running).toHaveLength(1);
@@ -81,11 +81,22 @@ describe('streamingContinue', () => {
   });
 
   test('shows an exchange in the content only after the lag', async () => {
-    simulator.changeSettings({ contentLagMs: 300 });
+    simulator.changeSettings({ contentLagMs: 1000 });
     await (await stream(simulator, sessionRid, 'Where?')).text();
     expect(simulator.ledger().totals.landed).toBe(1);
     expect(await readContent(simulator, sessionRid)).toEqual([]);
     await until('the exchange shows', async () => (await readContent(simulator, sessionRid)).length === 1);
+  });
+
+  test('takes the time that the text picks from a range, and creating a session its own', async () => {
+    simulator.changeSettings({ answerLatencyMs: [100, 200], createLatencyMs: 100 });
+    const started = Date.now();
+    sessionRid = await openSession(simulator);
+    expect(Date.now() - started).toBeGreaterThanOrEqual(95);
+    await (await stream(simulator, sessionRid, 'Where?')).text();
+    const [exchange] = simulator.ledger().exchanges;
+    expect(Date.parse(exchange?.endedAt ?? '') - Date.parse(exchange?.startedAt ?? '')).toBeGreaterThanOrEqual(95);
+    simulator.changeSettings({ createLatencyMs: 0 });
   });
 
   test('streams a text of directives for as long as it says, and of the length it says', async () => {
