@@ -336,7 +336,8 @@ export function loadTemporalConfig(sources: Sources): TemporalConfig {
 
 /** The running `dev`, when its Temporal server is the one in use. */
 export function devInUse(sources: Sources): DevDefaults | undefined {
-  return loadTemporalConfig(sources).connection.address === sources.dev?.temporalAddress ? sources.dev : undefined;
+  const { dev } = sources;
+  return dev !== undefined && loadTemporalConfig(sources).connection.address === dev.temporalAddress ? dev : undefined;
 }
 
 /**
@@ -357,6 +358,11 @@ export function loadAgentRid(sources: Sources): string {
   const agentRid = findAgentRid(sources);
   if (agentRid !== undefined) return agentRid;
   throw new ConfigError([`Name the agent with ${waysToGive('agentRid')} (ri.aip-agents..agent.…)`]);
+}
+
+/** The workers' task queue. Default `aip-temporal`. @throws ConfigError When its name holds blanks. */
+export function loadTaskQueue(sources: Sources): string {
+  return checked(sources, 'taskQueue', name) ?? DEFAULT_TASK_QUEUE;
 }
 
 /** Directory of the embedded server's data. Default `.aip-temporal` here. */

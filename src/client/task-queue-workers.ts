@@ -4,10 +4,15 @@ import type { ClientContext } from './connection.js';
 /** A poll is held open by the server for about a minute: a worker not seen for longer is gone. */
 const SEEN_WITHIN_MS = 75_000;
 
-/** Identities of the workers that poll a task queue, as seen within the last minute or so. */
+/**
+ * Identities of the workers that poll a task queue.
+ *
+ * @param options.taskQueue Default: the client's.
+ * @param options.since Only those that polled after this. Default: within the last 75 seconds.
+ */
 export async function workersOf(
   context: ClientContext,
-  options: { taskQueue?: string; kind?: 'workflow' | 'activity' } = {},
+  options: { taskQueue?: string; kind?: 'workflow' | 'activity'; since?: Date } = {},
 ): Promise<string[]> {
   const { TaskQueueType } = temporal.api.enums.v1;
   const { pollers } = await context.client.workflowService.describeTaskQueue({
@@ -16,9 +21,9 @@ export async function workersOf(
     taskQueueType:
       options.kind === 'activity' ? TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY : TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
   });
-  const now = Date.now();
-  const alive = (pollers ?? []).filter(
-    ({ lastAccessTime }) => now - Number(lastAccessTime?.seconds ?? 0) * 1000 < SEEN_WITHIN_MS,
-  );
+  const sinceMs = options.since?.getTime() ?? Date.now() - SEEN_WITHIN_MS;
+  const alive = (pollers ?? []).filter(({ lastAccessTime: seen }) => {
+    return Number(seen?.seconds ?? 0) * 1000 + (seen?.nanos ?? 0) / 1e6 >= sinceMs;
+  });
   return [...new Set(alive.map(({ identity }) => identity ?? ''))];
 }

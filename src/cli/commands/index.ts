@@ -2,7 +2,16 @@ import type { CommandDefinition } from '../command.js';
 import { askCommand } from './ask.js';
 import { chatCommand } from './chat.js';
 import { conversationCommand } from './conversation.js';
+import { devCommand } from './dev.js';
 import { simulatorCommand } from './simulator.js';
+import { workerCommand } from './worker.js';
 
 /** All commands, in the order of the help. */
-export const commands: readonly CommandDefinition[] = [askCommand, chatCommand, conversationCommand, simulatorCommand];
+export const commands: readonly CommandDefinition[] = [
+  devCommand,
+  askCommand,
+  chatCommand,
+  conversationCommand,
+  workerCommand,
+  simulatorCommand,
+];
