@@ -103,8 +103,8 @@ class ActiveRule {
 
   #concerns(subject: FaultSubject): boolean {
     const { operation, match } = this.rule;
-    if (operation !== undefined && operation !== subject.operation && !operation.includes(subject.operation))
-      return false;
+    const operations = typeof operation === 'string' ? [operation] : operation;
+    if (operations?.includes(subject.operation) === false) return false;
     if (match?.agentRid !== undefined && match.agentRid !== subject.agentRid) return false;
     if (match?.sessionRid !== undefined && match.sessionRid !== subject.sessionRid) return false;
     return match?.textIncludes === undefined || (subject.text?.includes(match.textIncludes) ?? false);

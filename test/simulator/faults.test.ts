@@ -179,6 +179,9 @@ describe('faults', () => {
       expect(await hits({ match: { sessionRid: 'another' } })).toEqual([]);
       expect(await hits({ match: { agentRid: 'another' } })).toEqual([]);
       expect(await hits({ operation: ['cancel', 'getContent'] })).toEqual([]);
+      // An operation's name may begin with another's.
+      simulator.setFaults([{ operation: 'getAgentVersion', fault: { kind: 'dropBefore' } }]);
+      expect((await callApi(simulator, 'GET', '')).status).toBe(200);
       expect(await hits({ operation: ['cancel', 'blockingContinue'], times: 1 })).toEqual([1]);
     });
 
