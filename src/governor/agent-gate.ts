@@ -1,0 +1,236 @@
+import {
+  type Ceilings,
+  type LimitState,
+  type Verdict,
+  allowedConcurrency,
+  allowedRate,
+  initialLimitState,
+  judgeStart,
+  nextLimitState,
+  settledAfterMs,
+} from './control-law.js';
+
+/** Interactive calls go ahead of batch calls. */
+export type Priority = 'interactive' | 'batch';
+
+/** Why a call waits, and until when if that is known (milliseconds of the governor's clock). */
+export interface Wait {
+  reason: 'paused' | 'rate' | 'concurrency';
+  untilMs?: number;
+}
+
+/** A call that asks to start. `grant` is called once, when it may. */
+export interface Waiter {
+  priority: Priority;
+  grant: (permit: Permit) => void;
+  /** Called when it has to wait, and again whenever a pause begins or is prolonged. */
+  onWait?: ((wait: Wait) => void) | undefined;
+}
+
+/** The right to make one call. */
+export interface Permit {
+  /**
+   * Says how the call ended; must be called once, later calls are ignored. `ok`: the limits let it in. `refused`: a limit turned it
+   * away. `other`: neither can be said (cancelled, failed for another reason, no answer).
+   *
+   * @param retryAfterMs what the server asked for, if it did.
+   */
+  release(outcome: 'ok' | 'refused' | 'other', retryAfterMs?: number): void;
+}
+
+/** Clock, chance and timers: real ones, or those of a simulation. */
+export interface GateClock {
+  now: () => number;
+  random: () => number;
+  /** Calls back once after `ms`; the returned function takes it back. */
+  setTimer: (callback: () => void, ms: number) => () => void;
+}
+
+/** What is known of an agent's limits, for people. */
+export interface GateStatus {
+  /** Calls allowed in flight. */
+  limit: number;
+  /** Calls allowed per second; absent: no rate is known. */
+  ratePerSecond?: number;
+  inFlight: number;
+  waiting: { interactive: number; batch: number };
+  /** Present during a pause. */
+  pausedUntilMs?: number;
+}
+
+interface Call {
+  startedAtMs: number;
+  /** Calls in flight when it started, itself included, without those that were refused since. */
+  startedInFlight: number;
+  isSettled: boolean;
+}
+
+/** The gate before one agent: holds calls back as the control law says, interactive ones first, in order of arrival. */
+export class AgentGate {
+  #state: LimitState;
+  /** Calls in flight, in the order of their starts. */
+  readonly #calls = new Set<Call>();
+  #settledInFlight = 0;
+  /** Calls by start time, of which the oldest have not been looked at for having settled. */
+  readonly #unsettled: Call[] = [];
+  #unsettledFrom = 0;
+  readonly #interactive = new Set<Waiter>();
+  readonly #batch = new Set<Waiter>();
+  readonly #clock: GateClock;
+  readonly #ceilings: Ceilings;
+  #timer: { atMs: number; cancel: () => void } | undefined;
+  #waitedForRate = false;
+  #announcedPauseMs = Number.NEGATIVE_INFINITY;
+
+  constructor(clock: GateClock, ceilings: Ceilings) {
+    this.#clock = clock;
+    this.#ceilings = ceilings;
+    this.#state = initialLimitState(clock.now());
+  }
+
+  /** Grants the waiter at once if it may start, or queues it. */
+  enter(waiter: Waiter): void {
+    this.#queueOf(waiter).add(waiter);
+    this.#admit();
+    if (!this.#queueOf(waiter).has(waiter) || waiter.onWait === undefined) return;
+    waiter.onWait(waitOf(this.#judge()));
+  }
+
+  /** Takes a waiter that was not granted out of the queue. */
+  leave(waiter: Waiter): void {
+    this.#queueOf(waiter).delete(waiter);
+    this.#rearm();
+  }
+
+  status(): GateStatus {
+    const rate = allowedRate(this.#state, this.#ceilings);
+    const { pausedUntilMs } = this.#state;
+    return {
+      limit: allowedConcurrency(this.#state, this.#ceilings),
+      ...(rate === Number.POSITIVE_INFINITY ? {} : { ratePerSecond: rate }),
+      inFlight: this.#calls.size,
+      waiting: { interactive: this.#interactive.size, batch: this.#batch.size },
+      ...(pausedUntilMs > this.#clock.now() ? { pausedUntilMs } : {}),
+    };
+  }
+
+  #queueOf(waiter: Waiter): Set<Waiter> {
+    return waiter.priority === 'interactive' ? this.#interactive : this.#batch;
+  }
+
+  #judge(): Verdict {
+    return judgeStart(this.#state, this.#calls.size, this.#clock.now(), this.#ceilings);
+  }
+
+  #admit(): void {
+    for (;;) {
+      const [waiter] = this.#interactive.size > 0 ? this.#interactive : this.#batch;
+      if (waiter === undefined) break;
+      const verdict = this.#judge();
+      if (!verdict.mayStart) {
+        if (verdict.reason === 'rate') this.#waitedForRate = true;
+        break;
+      }
+      this.#queueOf(waiter).delete(waiter);
+      waiter.grant(this.#start());
+    }
+    this.#rearm();
+  }
+
+  #start(): Permit {
+    const nowMs = this.#clock.now();
+    this.#apply({ type: 'started', nowMs, waitedForRate: this.#waitedForRate });
+    this.#waitedForRate = false;
+    const call: Call = { startedAtMs: nowMs, startedInFlight: this.#calls.size + 1, isSettled: false };
+    this.#calls.add(call);
+    this.#unsettled.push(call);
+    return { release: (outcome, retryAfterMs) => this.#end(call, outcome, retryAfterMs) };
+  }
+
+  #end(call: Call, outcome: 'ok' | 'refused' | 'other', retryAfterMs: number | undefined): void {
+    if (!this.#calls.has(call)) return;
+    const nowMs = this.#clock.now();
+    const settled = this.#settle(nowMs);
+    const letIn = settled + (outcome === 'ok' && !call.isSettled ? 1 : 0);
+    const settledInFlight = this.#settledInFlight;
+    this.#calls.delete(call);
+    if (outcome === 'refused') this.#discount(call);
+    if (call.isSettled) this.#settledInFlight -= 1;
+    this.#apply({
+      type: 'ended',
+      outcome,
+      nowMs,
+      startedAtMs: call.startedAtMs,
+      startedInFlight: call.startedInFlight,
+      inFlight: this.#calls.size,
+      settledInFlight,
+      letIn,
+      retryAfterMs,
+      random: this.#clock.random(),
+    });
+    this.#announcePause();
+    this.#admit();
+  }
+
+  /** A refused call took no place at the server: calls that started beside it were fewer than they looked. */
+  #discount(refused: Call): void {
+    for (const call of this.#calls) if (call.startedAtMs >= refused.startedAtMs) call.startedInFlight -= 1;
+  }
+
+  /** Finds the calls that have by now lasted long enough to be taken as let in; returns how many more there are. */
+  #settle(nowMs: number): number {
+    const settledBefore = this.#settledInFlight;
+    const bornBeforeMs = nowMs - settledAfterMs(this.#state);
+    for (let call = this.#unsettled[this.#unsettledFrom]; call !== undefined;) {
+      if (this.#calls.has(call)) {
+        if (call.startedAtMs > bornBeforeMs) break;
+        call.isSettled = true;
+        this.#settledInFlight += 1;
+      }
+      this.#unsettledFrom += 1;
+      call = this.#unsettled[this.#unsettledFrom];
+    }
+    if (this.#unsettledFrom >= 1_000) {
+      this.#unsettled.splice(0, this.#unsettledFrom);
+      this.#unsettledFrom = 0;
+    }
+    return this.#settledInFlight - settledBefore;
+  }
+
+  #apply(event: Parameters<typeof nextLimitState>[1]): void {
+    this.#state = nextLimitState(this.#state, event, this.#ceilings);
+  }
+
+  #announcePause(): void {
+    const { pausedUntilMs } = this.#state;
+    if (pausedUntilMs <= this.#clock.now() || pausedUntilMs <= this.#announcedPauseMs) return;
+    this.#announcedPauseMs = pausedUntilMs;
+    for (const queue of [this.#interactive, this.#batch])
+      for (const waiter of queue) waiter.onWait?.({ reason: 'paused', untilMs: pausedUntilMs });
+  }
+
+  /** One timer, for the moment when the head of the queue may start if nothing else happens before. */
+  #rearm(): void {
+    const verdict = this.#interactive.size + this.#batch.size > 0 ? this.#judge() : undefined;
+    const atMs = verdict === undefined || verdict.mayStart ? undefined : verdict.untilMs;
+    if (this.#timer !== undefined && this.#timer.atMs === atMs) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (atMs === undefined) return;
+    const isRamp = verdict?.mayStart === false && verdict.reason === 'concurrency';
+    const delayMs = Math.max(0, Math.ceil(atMs - this.#clock.now()));
+    const cancel = this.#clock.setTimer(() => {
+      this.#timer = undefined;
+      if (isRamp) this.#apply({ type: 'waited', nowMs: this.#clock.now() });
+      this.#admit();
+    }, delayMs);
+    this.#timer = { atMs, cancel };
+  }
+}
+
+function waitOf(verdict: Verdict): Wait {
+  if (verdict.mayStart) return { reason: 'concurrency' };
+  const { reason, untilMs } = verdict;
+  // A concurrency limit in its ramp is looked at again soon, but when a place comes free is not known.
+  return untilMs === undefined || reason === 'concurrency' ? { reason } : { reason, untilMs };
+}

@@ -1,0 +1,345 @@
+/**
+ * How fast to call an agent whose limits nobody tells: a pure function from what happened to what is allowed next.
+ *
+ * Two things are learned side by side, because either kind of limit may be there and looks like the other:
+ *
+ * - **Concurrency.** Starts at 4 and doubles per round trip (or per 50 ms in which nothing was refused, so that long answers do
+ *   not hold the ramp up). A refusal tells the edge exactly: what is still in flight was let in, so that is the new limit.
+ *   From then on the limit is probed by small steps, rarely while probes fail and faster while they succeed.
+ * - **Rate** (calls started per second). Not limited until a refusal comes at a concurrency that was fine a moment ago. Then
+ *   it is cut, climbs back quickly to just below where it was refused, stays there for long, and then tries beyond: a cubic
+ *   curve, as TCP's CUBIC, so that most time is spent close to the limit.
+ *
+ * Which of both a refusal speaks of is told by `proven`, the concurrency that was lately seen to be let in: a refusal
+ * above it speaks of concurrency, one at or below it of rate. When refusal follows refusal with nothing let in between, a
+ * pause comes on top, growing and with full jitter, so that workers do not come back together.
+ */
+
+/** Hard ceilings that hold whatever was learned. Absent: none. */
+export interface Ceilings {
+  maxConcurrency?: number;
+  maxPerMinute?: number;
+}
+
+/** All that is known about one agent's limits: plain JSON. Times in milliseconds of the caller's clock. */
+export interface LimitState {
+  /** Calls allowed in flight; whole calls count. */
+  limit: number;
+  isSlowStart: boolean;
+  grownAtMs: number;
+  /** By how much the next probe raises the limit, and after how many successes at the limit. */
+  probeStep: number;
+  probeInterval: number;
+  successesAtLimit: number;
+  limitCutAtMs: number;
+  /** The rate curve; null while no rate was learned. Calls per second. */
+  rate: { peak: number; cut: number; climbedMs: number; cutAtMs: number } | null;
+  /** Paces starts at the rate. */
+  bucket: { tokens: number; atMs: number };
+  /** Calls that were let in, per second, over the last one. */
+  accepted: SlidingCount;
+  /** Greatest concurrency seen to be let in, lately. */
+  proven: SlidingPeak;
+  /** Smoothed time that calls took, and that refusals took. */
+  callMs: number;
+  refusalMs: number;
+  /** Refusals with no call let in between them. */
+  refusalsInRow: number;
+  /** Refusals in succession that came at a concurrency which had been let in. */
+  rateSuspicion: number;
+  refusedAtMs: number;
+  pausedUntilMs: number;
+  startedAtMs: number;
+}
+
+interface SlidingCount {
+  sinceMs: number;
+  current: number;
+  previous: number;
+}
+type SlidingPeak = SlidingCount;
+
+/** What happened. `inFlight` counts this agent's calls after the event. */
+export type LimitEvent =
+  | { type: 'started'; nowMs: number; waitedForRate: boolean }
+  /** Calls wait for the concurrency limit, and nothing else happened for a while. */
+  | { type: 'waited'; nowMs: number }
+  | {
+      type: 'ended';
+      /** `ok`: let in and done. `refused`: turned away because of a limit. `other`: tells nothing about limits. */
+      outcome: 'ok' | 'refused' | 'other';
+      nowMs: number;
+      startedAtMs: number;
+      /** Calls in flight when it started, itself included. */
+      startedInFlight: number;
+      inFlight: number;
+      /** Those in flight before this end that have lasted for `settledAfterMs`: not refused, so let in. */
+      settledInFlight: number;
+      /** Calls found to be let in since the last end: this one if it is `ok`, and those that have settled. */
+      letIn: number;
+      retryAfterMs?: number | undefined;
+      /** Uniform in [0, 1). */
+      random: number;
+    };
+
+/** What stands in the way of the next call, and until when if that is known. */
+export type Verdict =
+  { mayStart: true } | { mayStart: false; reason: 'paused' | 'rate' | 'concurrency'; untilMs?: number };
+
+const FIRST_LIMIT = 4;
+const SLOW_START_MS = 50;
+const PROBE_INTERVAL = { least: 10, most: 80 };
+const ACCEPTED_WINDOW_MS = 1_000;
+const PROVEN_WINDOW_MS = 4_000;
+/** How far the rate falls: at the first refusal, when the rate is a guess; later; and when nothing is let in at all. */
+const RATE_CUT = { first: 0.4, later: 0.1, inRow: 0.5 };
+/** The climb back to the peak takes this long, or the time of so many calls, whichever is longer. */
+const CLIMB = { leastMs: 5_000, calls: 30 };
+const LEAST_RATE = 1 / 60;
+/** Starts that may come together when the clock was late, as a share of a second's worth. */
+const BURST_SECONDS = 0.02;
+const PAUSE = { baseMs: 500, capMs: 30_000, leastMs: 50 };
+const FORGET_AFTER_MS = 10 * 60_000;
+
+/** What is assumed of an agent that was never called, or not for ten minutes. */
+export function initialLimitState(nowMs: number): LimitState {
+  return {
+    limit: FIRST_LIMIT,
+    isSlowStart: true,
+    grownAtMs: nowMs,
+    probeStep: 1,
+    probeInterval: PROBE_INTERVAL.least,
+    successesAtLimit: 0,
+    limitCutAtMs: Number.NEGATIVE_INFINITY,
+    rate: null,
+    bucket: { tokens: 1, atMs: nowMs },
+    accepted: { sinceMs: nowMs, current: 0, previous: 0 },
+    proven: { sinceMs: nowMs, current: 0, previous: 0 },
+    callMs: 0,
+    refusalMs: 0,
+    refusalsInRow: 0,
+    rateSuspicion: 0,
+    refusedAtMs: Number.NEGATIVE_INFINITY,
+    pausedUntilMs: Number.NEGATIVE_INFINITY,
+    startedAtMs: nowMs,
+  };
+}
+
+/** Calls allowed in flight: what was learned, under the ceiling; at least one. */
+export function allowedConcurrency(state: LimitState, ceilings: Ceilings): number {
+  return Math.max(1, Math.min(Math.floor(state.limit), ceilings.maxConcurrency ?? Number.POSITIVE_INFINITY));
+}
+
+/** Calls allowed per second: what was learned, under the ceiling; infinite when neither is there. */
+export function allowedRate(state: LimitState, ceilings: Ceilings): number {
+  const ceiling = ceilings.maxPerMinute === undefined ? Number.POSITIVE_INFINITY : ceilings.maxPerMinute / 60;
+  return Math.min(state.rate === null ? Number.POSITIVE_INFINITY : curveAt(state.rate), ceiling);
+}
+
+/** How long a call must have lasted to be taken as let in, in milliseconds. */
+export function settledAfterMs(state: LimitState): number {
+  return Math.max(100, 2 * state.refusalMs);
+}
+
+/** Tells whether a call may start now. */
+export function judgeStart(state: LimitState, inFlight: number, nowMs: number, ceilings: Ceilings): Verdict {
+  if (nowMs < state.pausedUntilMs) return { mayStart: false, reason: 'paused', untilMs: state.pausedUntilMs };
+  if (inFlight >= allowedConcurrency(state, ceilings)) {
+    const growsAgain = state.isSlowStart && state.limit < (ceilings.maxConcurrency ?? Number.POSITIVE_INFINITY);
+    return growsAgain
+      ? { mayStart: false, reason: 'concurrency', untilMs: state.grownAtMs + SLOW_START_MS }
+      : { mayStart: false, reason: 'concurrency' };
+  }
+  const rate = allowedRate(state, ceilings);
+  if (rate === Number.POSITIVE_INFINITY) return { mayStart: true };
+  const { tokens } = refill(state.bucket, rate, nowMs);
+  if (tokens >= 1) return { mayStart: true };
+  return { mayStart: false, reason: 'rate', untilMs: nowMs + ((1 - tokens) / rate) * 1000 };
+}
+
+/** What is known after an event. */
+export function nextLimitState(state: LimitState, event: LimitEvent, ceilings: Ceilings): LimitState {
+  switch (event.type) {
+    case 'started':
+      return afterStart(state, event, ceilings);
+    case 'waited':
+      return afterWait(state, event.nowMs, ceilings);
+    case 'ended':
+      return afterEnd(countLetIn(state, event), event, ceilings);
+  }
+}
+
+type StartedEvent = Extract<LimitEvent, { type: 'started' }>;
+type EndedEvent = Extract<LimitEvent, { type: 'ended' }>;
+
+function afterStart(before: LimitState, event: StartedEvent, ceilings: Ceilings): LimitState {
+  const { nowMs } = event;
+  const state = nowMs - before.startedAtMs > FORGET_AFTER_MS ? initialLimitState(nowMs) : before;
+  const rate = allowedRate(state, ceilings);
+  if (rate === Number.POSITIVE_INFINITY) return { ...state, startedAtMs: nowMs };
+  const bucket = refill(state.bucket, rate, nowMs);
+  return {
+    ...state,
+    startedAtMs: nowMs,
+    bucket: { ...bucket, tokens: Math.max(0, bucket.tokens - 1) },
+    rate: event.waitedForRate ? climb(state.rate, nowMs - state.startedAtMs) : state.rate,
+  };
+}
+
+/** A rate is only raised while it is what holds calls back: an unused one proves nothing. */
+function climb(rate: LimitState['rate'], elapsedMs: number): LimitState['rate'] {
+  return rate === null ? null : { ...rate, climbedMs: rate.climbedMs + Math.min(elapsedMs, climbTimeMs(rate) / 10) };
+}
+
+function afterWait(state: LimitState, nowMs: number, ceilings: Ceilings): LimitState {
+  if (!state.isSlowStart || nowMs - state.grownAtMs < SLOW_START_MS) return state;
+  return { ...state, limit: underCeiling(state.limit * 2, ceilings), grownAtMs: nowMs };
+}
+
+function countLetIn(state: LimitState, { letIn, nowMs }: EndedEvent): LimitState {
+  if (letIn === 0) return state;
+  const accepted = slide(state.accepted, nowMs, ACCEPTED_WINDOW_MS, (count) => count + letIn);
+  return { ...state, accepted, refusalsInRow: 0 };
+}
+
+function afterEnd(state: LimitState, event: EndedEvent, ceilings: Ceilings): LimitState {
+  switch (event.outcome) {
+    case 'ok':
+      return afterSuccess(state, event, ceilings);
+    case 'refused':
+      return afterRefusal(state, event);
+    case 'other':
+      return state;
+  }
+}
+
+function afterSuccess(state: LimitState, event: EndedEvent, ceilings: Ceilings): LimitState {
+  const { nowMs } = event;
+  const callMs = smoothed(state.callMs, nowMs - event.startedAtMs);
+  const level = Math.min(Math.max(event.startedInFlight, event.settledInFlight), state.limit);
+  const next: LimitState = {
+    ...state,
+    callMs,
+    refusalsInRow: 0,
+    proven: slide(state.proven, nowMs, PROVEN_WINDOW_MS + 4 * callMs, (peak) => Math.max(peak, level)),
+  };
+  const isAtLimit = event.inFlight + 1 >= allowedConcurrency(state, ceilings);
+  return isAtLimit ? grow(next, nowMs, ceilings) : next;
+}
+
+function grow(state: LimitState, nowMs: number, ceilings: Ceilings): LimitState {
+  if (state.isSlowStart) {
+    return { ...state, limit: underCeiling(state.limit + 1, ceilings), grownAtMs: nowMs };
+  }
+  const successesAtLimit = state.successesAtLimit + 1;
+  const isProven = peakOf(state.proven) >= Math.floor(state.limit);
+  if (successesAtLimit < Math.max(state.probeInterval, state.limit) || !isProven) return { ...state, successesAtLimit };
+  return {
+    ...state,
+    limit: underCeiling(state.limit + state.probeStep, ceilings),
+    probeStep: Math.max(1, Math.min(state.probeStep * 2, Math.floor(state.limit / 4))),
+    probeInterval: Math.max(PROBE_INTERVAL.least, state.probeInterval / 2),
+    successesAtLimit: 0,
+  };
+}
+
+function underCeiling(limit: number, ceilings: Ceilings): number {
+  return Math.min(limit, ceilings.maxConcurrency ?? Number.POSITIVE_INFINITY);
+}
+
+function afterRefusal(state: LimitState, event: EndedEvent): LimitState {
+  const { nowMs, startedAtMs } = event;
+  // Calls that were under way at the last refusal tell nothing new about what was done since.
+  const isNews = startedAtMs >= state.refusedAtMs;
+  const refusalsInRow = state.refusalsInRow + (isNews ? 1 : 0);
+  const next: LimitState = {
+    ...state,
+    isSlowStart: false,
+    refusalMs: smoothed(state.refusalMs, nowMs - startedAtMs),
+    refusalsInRow,
+    refusedAtMs: isNews ? nowMs : state.refusedAtMs,
+    pausedUntilMs: Math.max(state.pausedUntilMs, pauseUntilMs(event, isNews ? refusalsInRow : 0)),
+  };
+  if (event.startedInFlight > peakOf(state.proven)) return cutLimit({ ...next, rateSuspicion: 0 }, event);
+  const rateSuspicion = state.rateSuspicion + (isNews ? 1 : 0);
+  if (state.rate === null && rateSuspicion < 2) return cutLimit({ ...next, rateSuspicion }, event);
+  return cutRate({ ...next, rateSuspicion }, event);
+}
+
+function pauseUntilMs(event: EndedEvent, refusalsInRow: number): number {
+  const askedUntilMs = event.nowMs + (event.retryAfterMs ?? 0);
+  if (refusalsInRow < (event.inFlight === 0 ? 2 : 3)) return askedUntilMs;
+  const boundMs = Math.min(PAUSE.capMs, PAUSE.baseMs * 2 ** (refusalsInRow - 2));
+  return Math.max(askedUntilMs, event.nowMs + Math.max(PAUSE.leastMs, event.random * boundMs));
+}
+
+function cutLimit(state: LimitState, event: EndedEvent): LimitState {
+  const limit = Math.max(1, Math.min(state.limit, event.inFlight));
+  const isNews = event.startedAtMs >= state.limitCutAtMs;
+  return {
+    ...state,
+    limit,
+    proven: {
+      ...state.proven,
+      current: Math.min(state.proven.current, limit),
+      previous: Math.min(state.proven.previous, limit),
+    },
+    probeStep: 1,
+    probeInterval: isNews ? Math.min(PROBE_INTERVAL.most, state.probeInterval * 2) : state.probeInterval,
+    successesAtLimit: 0,
+    limitCutAtMs: event.nowMs,
+  };
+}
+
+function cutRate(state: LimitState, event: EndedEvent): LimitState {
+  const { nowMs } = event;
+  if (state.rate === null) {
+    const peak = Math.max(LEAST_RATE, countIn(state.accepted, nowMs, ACCEPTED_WINDOW_MS));
+    return withRate(state, { peak, cut: RATE_CUT.first, climbedMs: 0, cutAtMs: nowMs });
+  }
+  if (event.startedAtMs < state.rate.cutAtMs) return state;
+  const refused = curveAt(state.rate);
+  // Refused on the way up to the old peak: the limit is lower now, so aim lower than where it was met.
+  const peak = Math.max(LEAST_RATE, refused < state.rate.peak ? refused * 0.98 : refused);
+  const cut = state.refusalsInRow >= 2 ? RATE_CUT.inRow : RATE_CUT.later;
+  return withRate(state, { peak, cut, climbedMs: 0, cutAtMs: nowMs });
+}
+
+function withRate(state: LimitState, rate: NonNullable<LimitState['rate']>): LimitState {
+  return { ...state, rate, bucket: { tokens: 0, atMs: rate.cutAtMs } };
+}
+
+/** From `1 - cut` of the peak, steeply up, flat around the peak, then ever faster beyond. */
+function curveAt(rate: NonNullable<LimitState['rate']>): number {
+  const x = rate.climbedMs / climbTimeMs(rate) - 1;
+  return Math.max(LEAST_RATE, rate.peak * (1 + (x < 0 ? rate.cut : Math.max(rate.cut, 0.15)) * x ** 3));
+}
+
+function climbTimeMs(rate: NonNullable<LimitState['rate']>): number {
+  return Math.max(CLIMB.leastMs, (CLIMB.calls / rate.peak) * 1000);
+}
+
+function refill(bucket: LimitState['bucket'], rate: number, nowMs: number): LimitState['bucket'] {
+  const capacity = Math.max(1, rate * BURST_SECONDS);
+  const elapsedMs = Math.max(0, nowMs - bucket.atMs);
+  return { tokens: Math.min(capacity, bucket.tokens + (elapsedMs / 1000) * rate), atMs: nowMs };
+}
+
+function slide(window: SlidingCount, nowMs: number, lengthMs: number, change: (value: number) => number): SlidingCount {
+  const elapsedMs = nowMs - window.sinceMs;
+  if (elapsedMs < lengthMs) return { ...window, current: change(window.current) };
+  return { sinceMs: nowMs, current: change(0), previous: elapsedMs < 2 * lengthMs ? window.current : 0 };
+}
+
+function peakOf(window: SlidingPeak): number {
+  return Math.max(window.current, window.previous);
+}
+
+function countIn(window: SlidingCount, nowMs: number, lengthMs: number): number {
+  const share = Math.min(1, (nowMs - window.sinceMs) / lengthMs);
+  return window.current + window.previous * (1 - share);
+}
+
+function smoothed(value: number, sample: number): number {
+  return value === 0 ? sample : value + (sample - value) * 0.1;
+}

@@ -1,0 +1,79 @@
+import { AgentGate, type GateClock, type GateStatus, type Permit, type Priority, type Wait } from './agent-gate.js';
+import type { Ceilings } from './control-law.js';
+
+export type { GateStatus, Permit, Priority, Wait } from './agent-gate.js';
+
+/** Options of `createGovernor`. */
+export interface GovernorOptions extends Ceilings {
+  /** Clock in milliseconds. Default `Date.now`. */
+  now?: () => number;
+  /** Uniform in [0, 1). Default `Math.random`. */
+  random?: () => number;
+}
+
+/** A request for the right to make one call. */
+export interface AcquireInput {
+  agentRid: string;
+  priority: Priority;
+  /** Ends the wait; its reason is thrown as it is. */
+  signal?: AbortSignal | undefined;
+  /** Called when the call has to wait, and again whenever a pause begins or is prolonged. */
+  onWait?: ((wait: Wait) => void) | undefined;
+}
+
+/** Keeps the calls of this process under the limits of each agent, which it learns. */
+export interface Governor {
+  /**
+   * Waits until a call to the agent may start. Every permit must be released, whatever became of its call.
+   *
+   * @throws the signal's reason.
+   */
+  acquire(input: AcquireInput): Promise<Permit>;
+  /** What is known of the agent's limits; undefined when it was never called. */
+  status(agentRid: string): GateStatus | undefined;
+  /** The agents that were called so far. */
+  agentRids(): string[];
+}
+
+/** Makes a governor. Its ceilings hold for each agent of this process. */
+export function createGovernor(options: GovernorOptions = {}): Governor {
+  const { now = Date.now, random = Math.random, ...ceilings } = options;
+  const gates = new Map<string, AgentGate>();
+  const clock: GateClock = { now, random, setTimer };
+  return {
+    async acquire(input) {
+      input.signal?.throwIfAborted();
+      let gate = gates.get(input.agentRid);
+      if (gate === undefined) gates.set(input.agentRid, (gate = new AgentGate(clock, ceilings)));
+      return await enter(gate, input);
+    },
+    status: (agentRid) => gates.get(agentRid)?.status(),
+    agentRids: () => [...gates.keys()],
+  };
+}
+
+function enter(gate: AgentGate, { priority, signal, onWait }: AcquireInput): Promise<Permit> {
+  return new Promise((resolve, reject) => {
+    const waiter = {
+      priority,
+      onWait,
+      grant: (permit: Permit) => {
+        signal?.removeEventListener('abort', giveUp);
+        resolve(permit);
+      },
+    };
+    const giveUp = (): void => {
+      gate.leave(waiter);
+      // The reason is the caller's own and passes through as it is.
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
+      reject(signal?.reason);
+    };
+    signal?.addEventListener('abort', giveUp, { once: true });
+    gate.enter(waiter);
+  });
+}
+
+function setTimer(callback: () => void, ms: number): () => void {
+  const timer = setTimeout(callback, ms);
+  return () => clearTimeout(timer);
+}

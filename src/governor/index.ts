@@ -1,0 +1,11 @@
+export {
+  type AcquireInput,
+  type GateStatus,
+  type Governor,
+  type GovernorOptions,
+  type Permit,
+  type Priority,
+  type Wait,
+  createGovernor,
+} from './governor.js';
+export { type Ceilings, type LimitState, initialLimitState, judgeStart, nextLimitState } from './control-law.js';
