@@ -41,7 +41,7 @@ export async function createAipWorker(
   const { limits, taskQueue, namespace } = config;
   const api = createApi(config.foundry);
   const governor = createGovernor({
-    ...(limits.maxConcurrentCallsPerAgent !== undefined && { maxConcurrent: limits.maxConcurrentCallsPerAgent }),
+    ...(limits.maxConcurrentCallsPerAgent !== undefined && { maxConcurrency: limits.maxConcurrentCallsPerAgent }),
   });
   const activities = createActivities({ api, governor });
   const connection = await NativeConnection.connect(config.temporal);
