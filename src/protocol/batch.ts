@@ -153,6 +153,8 @@ export interface BatchMemo {
   shardCount: number;
   /** Most rows of a slice; with the rows it determines every slice. */
   rowsPerShard: number;
+  /** Rows at once, as submitted. */
+  concurrency: number;
   source?: string;
 }
 

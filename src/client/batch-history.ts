@@ -1,0 +1,224 @@
+import {
+  decodeFromPayloadsAtIndex,
+  decodeOptionalFailureToOptionalError,
+} from '@temporalio/common/lib/internal-non-workflow/index.js';
+import type { temporal } from '@temporalio/proto';
+import { WorkflowNotFoundError } from '@temporalio/client';
+import type { CreateSessionsInput, CreateSessionsResult, LaneResult } from '../protocol/activities.js';
+import {
+  type BatchRow,
+  type BatchShardInput,
+  batchShardWorkflowId,
+  type RowOutcome,
+  type RowResult,
+} from '../protocol/batch.js';
+import type { ExchangeError } from '../protocol/exchange.js';
+import { FAILURE_TYPES } from '../protocol/failures.js';
+import { BatchNotFoundError } from './batch-errors.js';
+import type { ClientContext } from './connection.js';
+import { GRPC, grpcStatus } from './translate-error.js';
+
+type HistoryEvent = temporal.api.history.v1.IHistoryEvent;
+type Payloads = temporal.api.common.v1.IPayloads | null | undefined;
+
+/** How long Temporal may be out of reach before following gives up, and the pause between tries (milliseconds). */
+const UNREACHABLE_MS = 5 * 60_000;
+const RETRY_PAUSE_MS = 1_000;
+
+/**
+ * The outcomes of a shard's rows, each once, as soon as they stand in its history: those of a lane when it hands them over,
+ * and when the shard has ended those of all rows that are left. Needs no worker.
+ *
+ * Three things end a row, the same that the shard itself counts: a result of `runLane`, an error of `createSessions`, and
+ * the end of the shard.
+ *
+ * @throws BatchNotFoundError when Temporal no longer has the shard.
+ */
+export async function* followShard(
+  context: ClientContext,
+  batchId: string,
+  shard: number,
+  signal: AbortSignal,
+): AsyncGenerator<RowOutcome[], void, void> {
+  const reader = new ShardReader(context, batchShardWorkflowId(batchId, shard));
+  let nextPageToken: Uint8Array | null | undefined;
+  do {
+    const page = await readPage(context, batchId, shard, nextPageToken, signal);
+    const outcomes: RowOutcome[] = [];
+    for (const event of page.history?.events ?? []) outcomes.push(...(await reader.read(event)));
+    if (outcomes.length > 0) yield outcomes;
+    nextPageToken = page.nextPageToken;
+  } while (nextPageToken != null && nextPageToken.length > 0);
+}
+
+/** One page; blocks while nothing is new, for as long as the server holds a poll open. */
+async function readPage(
+  context: ClientContext,
+  batchId: string,
+  shard: number,
+  nextPageToken: Uint8Array | null | undefined,
+  signal: AbortSignal,
+) {
+  const { client } = context;
+  const workflowId = batchShardWorkflowId(batchId, shard);
+  const request = {
+    namespace: client.options.namespace,
+    execution: { workflowId },
+    waitNewEvent: true,
+    ...(nextPageToken != null && { nextPageToken }),
+  };
+  for (const startedMs = Date.now(); ;) {
+    signal.throwIfAborted();
+    // A controller for each call: the connection never takes its listeners off a signal.
+    const call = new AbortController();
+    const abort = () => call.abort();
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      return await client.withAbortSignal(call.signal, () =>
+        client.workflowService.getWorkflowExecutionHistory(request),
+      );
+    } catch (error) {
+      signal.throwIfAborted();
+      const code = grpcStatus(error)?.code;
+      if (error instanceof WorkflowNotFoundError || code === GRPC.notFound) {
+        throw new BatchNotFoundError(
+          batchId,
+          client.options.namespace,
+          `the results of shard ${shard} of batch ${batchId}`,
+        );
+      }
+      const mayPass = code === GRPC.unavailable || code === GRPC.deadlineExceeded || code === GRPC.resourceExhausted;
+      if (!mayPass || Date.now() - startedMs > UNREACHABLE_MS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+}
+
+/** Reads a shard's history event by event. */
+class ShardReader {
+  readonly #rows = new Map<number, BatchRow>();
+  /** Activities by the event that scheduled them. */
+  readonly #scheduled = new Map<string, { type: string; activityId: string; input: Payloads }>();
+
+  constructor(
+    private readonly context: ClientContext,
+    private readonly workflowId: string,
+  ) {}
+
+  /** The outcomes that an event tells of. */
+  async read(event: HistoryEvent): Promise<RowOutcome[]> {
+    const started = event.workflowExecutionStartedEventAttributes;
+    if (started != null) {
+      const input = await this.#decode<BatchShardInput>(started.input);
+      for (const [position, row] of input.rows.entries()) this.#rows.set(input.firstIndex + position, row);
+      return [];
+    }
+    const scheduled = event.activityTaskScheduledEventAttributes;
+    if (scheduled != null) {
+      const { activityType, activityId, input } = scheduled;
+      this.#scheduled.set(String(event.eventId), {
+        type: activityType?.name ?? '',
+        activityId: activityId ?? '',
+        input,
+      });
+      return [];
+    }
+    const completed = event.activityTaskCompletedEventAttributes;
+    if (completed != null) return this.#readActivity(String(completed.scheduledEventId), completed.result, event);
+    return this.#readEnd(event);
+  }
+
+  async #readActivity(scheduledEventId: string, result: Payloads, event: HistoryEvent): Promise<RowOutcome[]> {
+    const activity = this.#scheduled.get(scheduledEventId);
+    this.#scheduled.delete(scheduledEventId);
+    if (activity?.type === 'runLane') {
+      const { results } = await this.#decode<LaneResult>(result, activity.activityId);
+      return results.flatMap((rowResult) => this.#take(rowResult.index, () => rowResult));
+    }
+    if (activity?.type !== 'createSessions') return [];
+    const { rows } = await this.#decode<CreateSessionsInput>(activity.input, activity.activityId);
+    const { sessions } = await this.#decode<CreateSessionsResult>(result, activity.activityId);
+    return sessions.flatMap((opened, position) => {
+      const index = rows[position]?.index;
+      if (index === undefined || !('error' in opened)) return [];
+      return this.#take(index, (row) => notRun(row, index, 'failed', opened.error, event));
+    });
+  }
+
+  async #readEnd(event: HistoryEvent): Promise<RowOutcome[]> {
+    const end = await this.#endOf(event);
+    if (end === undefined) return [];
+    return [...this.#rows.keys()].flatMap((index) =>
+      this.#take(index, (row) => notRun(row, index, end.status, end.error, event)),
+    );
+  }
+
+  /** What the end of the shard means for rows that have not ended. */
+  async #endOf(event: HistoryEvent): Promise<{ status: 'cancelled' | 'failed'; error: ExchangeError } | undefined> {
+    const cancelled = (message: string) => ({
+      status: 'cancelled' as const,
+      error: { errorName: FAILURE_TYPES.exchangeCancelled, message },
+    });
+    const failed = (errorName: string, message: string) => ({
+      status: 'failed' as const,
+      error: { errorName, message },
+    });
+    if (event.workflowExecutionCanceledEventAttributes != null) return cancelled('Cancelled before it was begun');
+    if (event.workflowExecutionTerminatedEventAttributes != null) {
+      return cancelled('Its shard was terminated; what it had answered was not handed over');
+    }
+    if (event.workflowExecutionTimedOutEventAttributes != null) {
+      return failed('ShardTimedOut', 'Its shard timed out before the row had ended');
+    }
+    if (event.workflowExecutionFailedEventAttributes != null) {
+      const { failure } = event.workflowExecutionFailedEventAttributes;
+      const error = await decodeOptionalFailureToOptionalError(
+        this.context.client.options.loadedDataConverter,
+        failure,
+      );
+      return failed(
+        'ShardFailed',
+        `Its shard failed before the row had ended: ${error?.message ?? 'for no reason given'}`,
+      );
+    }
+    if (event.workflowExecutionCompletedEventAttributes != null) {
+      return failed('ResultMissing', 'Its shard has ended without a result for it');
+    }
+    return undefined;
+  }
+
+  /** A row ends once: what comes later for it is passed over. */
+  #take(index: number, result: (row: BatchRow) => RowResult): RowOutcome[] {
+    const row = this.#rows.get(index);
+    if (row === undefined) return [];
+    this.#rows.delete(index);
+    return [{ row, result: result(row) }];
+  }
+
+  async #decode<T>(payloads: Payloads, activityId?: string): Promise<T> {
+    const { loadedDataConverter, namespace } = this.context.client.options;
+    const owner = { namespace, workflowId: this.workflowId };
+    return decodeFromPayloadsAtIndex<T>(
+      loadedDataConverter,
+      0,
+      payloads?.payloads,
+      activityId === undefined
+        ? { type: 'workflow', ...owner }
+        : { type: 'activity', ...owner, activityId, isLocal: false },
+    );
+  }
+}
+
+function notRun(
+  row: BatchRow,
+  index: number,
+  status: 'cancelled' | 'failed',
+  error: ExchangeError,
+  event: HistoryEvent,
+): RowResult {
+  const seconds = Number(event.eventTime?.seconds ?? 0);
+  const finishedAt = new Date(seconds * 1000 + Math.floor((event.eventTime?.nanos ?? 0) / 1e6)).toISOString();
+  return { id: row.id, index, status, exchanges: [], tokens: 0, attempts: 0, finishedAt, error };
+}

@@ -1,0 +1,278 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type WorkflowExecutionDescription,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
+import { TypedSearchAttributes } from '@temporalio/common';
+import {
+  type BatchInput,
+  type BatchMemo,
+  type BatchRow,
+  type BatchShardInput,
+  batchShardWorkflowId,
+  batchWorkflowId,
+} from '../protocol/batch.js';
+import { DEFAULTS } from '../protocol/defaults.js';
+import type { ExchangeMode } from '../protocol/exchange.js';
+import { searchAttributeKeys } from '../protocol/search-attributes.js';
+import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
+import { BatchExistsError } from './batch-errors.js';
+import { planSlices, rowsPerShard } from './batch-slices.js';
+import { type BatchRows, surveyRows } from './batch-survey.js';
+import type { ClientContext } from './connection.js';
+import { InvalidCallError } from './errors.js';
+import { translateError } from './translate-error.js';
+
+/** Shards that are started at once. */
+const STARTS_AT_ONCE = 10;
+/** Characters of a batch id: with `batch/…/shard-00000` it stays well within a workflow id's bound. */
+const MOST_ID_CHARACTERS = 200;
+
+/** A batch to submit. */
+export interface BatchSubmission {
+  /** 1–200 characters; the same id again attaches to the batch that runs or ran. */
+  batchId: string;
+  /** Agent of the rows that name none. */
+  agentRid: string;
+  /** Version of that agent; default: the latest published one. */
+  agentVersion?: string;
+  rows: BatchRows;
+  /** Rows at once, over all workers. Default 20. */
+  concurrency?: number;
+  /** Default `streaming`: only a streamed exchange can be cancelled at the agent. */
+  mode?: ExchangeMode;
+  /** Title of the rows' sessions in AIP; costs a call per row. Default: the agent's own choice. */
+  title?: string;
+  /** Name of the input, shown to people. */
+  source?: string;
+  /** Limit for one call of the agent, first byte to last (milliseconds). Default 10 minutes. */
+  callTimeoutMs?: number;
+  /** Called while the rows are handed over. */
+  onProgress?: (progress: { shardsStarted: number; shardCount: number }) => void;
+}
+
+/** A batch as submitted. */
+export interface SubmittedBatch {
+  batchId: string;
+  rowCount: number;
+  shardCount: number;
+  /** True when a batch of this id and input was there already; nothing was started then. */
+  attached: boolean;
+}
+
+/**
+ * Hands a batch over to Temporal and resolves when all of it is there: from then on it needs no client. Every row is read
+ * before anything is started.
+ *
+ * Safe to repeat after a crash: what is there already is not started again.
+ *
+ * @throws BatchInputError when the rows break a rule; nothing was started.
+ * @throws BatchExistsError when a batch of this id has another input.
+ */
+export async function submitBatch(context: ClientContext, submission: BatchSubmission): Promise<SubmittedBatch> {
+  checkSubmission(submission);
+  const { batchId, rows, concurrency = DEFAULTS.batchConcurrency } = submission;
+  const settings = {
+    agentRid: submission.agentRid,
+    agentVersion: submission.agentVersion,
+    mode: submission.mode ?? 'streaming',
+  };
+  const { rowBytes, digest } = await surveyRows(rows, settings);
+  try {
+    const batch = await memoOf(context, batchWorkflowId(batchId));
+    if (batch !== undefined) {
+      checkSame(batchId, batch, digest);
+      return { batchId, rowCount: batch.rowCount, shardCount: batch.shardCount, attached: true };
+    }
+    // A submit that was cut off has cut the rows already: the same cut again finds its shards.
+    const begun = await memoOf(context, batchShardWorkflowId(batchId, 0));
+    if (begun !== undefined) checkSame(batchId, begun, digest);
+    const perShard = begun?.rowsPerShard ?? rowsPerShard(rowBytes.length, concurrency);
+    const shardRows = planSlices(rowBytes, perShard);
+    const memo: BatchMemo = {
+      batchId,
+      digest,
+      rowCount: rowBytes.length,
+      shardCount: shardRows.length,
+      rowsPerShard: perShard,
+      concurrency,
+      ...(submission.source !== undefined && { source: submission.source }),
+    };
+    await startShards(context, submission, memo, shardRows);
+    const started = await startBatch(context, submission, memo, shardRows);
+    return { batchId, rowCount: memo.rowCount, shardCount: memo.shardCount, attached: !started };
+  } catch (error) {
+    throw translateError(error, context, batchWorkflowId(batchId));
+  }
+}
+
+function checkSubmission({ batchId, agentRid, concurrency }: BatchSubmission): void {
+  // eslint-disable-next-line no-control-regex -- control characters are what is refused
+  if (batchId.length < 1 || batchId.length > MOST_ID_CHARACTERS || /[\u0000-\u001f]/.test(batchId)) {
+    throw new InvalidCallError(
+      `Cannot submit a batch without a usable id: give it 1 to ${MOST_ID_CHARACTERS} characters`,
+    );
+  }
+  if (agentRid === '') throw new InvalidCallError('Cannot submit a batch without an agent: give its agentRid');
+  if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1)) {
+    throw new InvalidCallError(`Cannot run ${concurrency} rows at once: give a whole number from 1`);
+  }
+}
+
+/** The memo of a workflow that is there, or of its last run. */
+async function memoOf(context: ClientContext, workflowId: string): Promise<BatchMemo | undefined> {
+  try {
+    return batchMemo(await context.client.workflow.getHandle(workflowId).describe());
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** What `submitBatch` wrote into a run's memo. */
+export function batchMemo(description: Pick<WorkflowExecutionDescription, 'memo'>): BatchMemo | undefined {
+  return description.memo?.['batch'] as BatchMemo | undefined;
+}
+
+function checkSame(batchId: string, there: BatchMemo, digest: string): void {
+  if (there.digest !== digest) {
+    const source = there.source === undefined ? '' : ` from ${there.source}`;
+    throw new BatchExistsError(batchId, `other rows or another agent or mode (${there.rowCount} rows${source})`);
+  }
+}
+
+async function startShards(
+  context: ClientContext,
+  submission: BatchSubmission,
+  memo: BatchMemo,
+  shardRows: readonly number[],
+): Promise<void> {
+  const idBase = randomUUID();
+  const slices = cut(submission.rows, shardRows);
+  let shardsStarted = 0;
+  // Pulled by several at once; a generator hands out one slice after the other all the same.
+  const startNext = async () => {
+    for (let next = await slices.next(); next.done !== true; next = await slices.next()) {
+      await startShard(context, submission, memo, next.value, idBase);
+      submission.onProgress?.({ shardsStarted: ++shardsStarted, shardCount: shardRows.length });
+    }
+  };
+  const starts = await Promise.allSettled(Array.from({ length: STARTS_AT_ONCE }, startNext));
+  for (const start of starts) if (start.status === 'rejected') throw start.reason;
+}
+
+interface Slice {
+  shard: number;
+  firstIndex: number;
+  rows: BatchRow[];
+}
+
+/** The rows again, slice by slice. */
+async function* cut(rows: BatchRows, shardRows: readonly number[]): AsyncGenerator<Slice, void, void> {
+  let shard = 0;
+  let firstIndex = 0;
+  let slice: BatchRow[] = [];
+  for await (const row of rows) {
+    slice.push(row);
+    if (slice.length < (shardRows[shard] ?? Infinity)) continue;
+    yield { shard, firstIndex, rows: slice };
+    shard++;
+    firstIndex += slice.length;
+    slice = [];
+  }
+  if (slice.length > 0 || shard < shardRows.length) {
+    throw new InvalidCallError(
+      'Cannot submit the batch: its rows changed between two readings; give rows that can be read twice',
+    );
+  }
+}
+
+async function startShard(
+  context: ClientContext,
+  submission: BatchSubmission,
+  memo: BatchMemo,
+  { shard, firstIndex, rows }: Slice,
+  idBase: string,
+): Promise<void> {
+  const { batchId, agentRid, agentVersion, title } = submission;
+  const last = firstIndex + rows.length - 1;
+  const input: BatchShardInput = {
+    batchId,
+    shard,
+    shardCount: memo.shardCount,
+    firstIndex,
+    rows,
+    agentRid,
+    ...(agentVersion !== undefined && { agentVersion }),
+    mode: submission.mode ?? 'streaming',
+    ...(title !== undefined && { title }),
+    idBase,
+    callTimeoutMs: submission.callTimeoutMs ?? DEFAULTS.callTimeoutMs,
+  };
+  const workflowId = batchShardWorkflowId(batchId, shard);
+  await startOnce(context, submission, memo, WORKFLOW_TYPES.batchShard, workflowId, input, {
+    staticSummary: `rows ${firstIndex} to ${last} of batch ${batchId}`,
+    staticDetails: `Rows **${firstIndex}** to **${last}** of batch \`${batchId}\`, agent \`${agentRid}\``,
+  });
+}
+
+async function startBatch(
+  context: ClientContext,
+  submission: BatchSubmission,
+  memo: BatchMemo,
+  shardRows: number[],
+): Promise<boolean> {
+  const { batchId, agentRid, source, mode = 'streaming' } = submission;
+  const { concurrency } = memo;
+  const input: BatchInput = {
+    batchId,
+    agentRid,
+    rowCount: memo.rowCount,
+    shardRows,
+    concurrency,
+    mode,
+    ...(source !== undefined && { source }),
+    submittedAt: new Date().toISOString(),
+  };
+  const from = source === undefined ? '' : ` from ${source}`;
+  return startOnce(context, submission, memo, WORKFLOW_TYPES.batch, batchWorkflowId(batchId), input, {
+    staticSummary: `${memo.rowCount} rows${from}, ${concurrency} at once`,
+    staticDetails: `Batch \`${batchId}\`: **${memo.rowCount}** rows${from}, ${concurrency} at once, ${mode}, agent \`${agentRid}\``,
+  });
+}
+
+/** Starts a workflow under its id, once for all time; false when it is there already, with the same input. */
+async function startOnce(
+  context: ClientContext,
+  { batchId, agentRid }: BatchSubmission,
+  memo: BatchMemo,
+  workflowType: string,
+  workflowId: string,
+  input: BatchInput | BatchShardInput,
+  texts: { staticSummary: string; staticDetails: string },
+): Promise<boolean> {
+  try {
+    await context.client.workflow.start(workflowType, {
+      workflowId,
+      taskQueue: context.taskQueue,
+      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      workflowIdConflictPolicy: 'FAIL',
+      args: [input],
+      memo: { batch: memo },
+      typedSearchAttributes: new TypedSearchAttributes([
+        { key: searchAttributeKeys.agent, value: agentRid },
+        { key: searchAttributeKeys.batch, value: batchId },
+        { key: searchAttributeKeys.state, value: 'open' },
+      ]),
+      ...texts,
+    });
+    return true;
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    const there = await memoOf(context, workflowId);
+    if (there === undefined) throw new BatchExistsError(batchId, `a workflow that is no batch (${workflowId})`);
+    checkSame(batchId, there, memo.digest);
+    return false;
+  }
+}
