@@ -45,7 +45,7 @@ export function runProcess(
       stoppedBecause ??= reason;
       child.kill('SIGKILL');
     };
-    const timeout = setTimeout(() => stop(`no end after ${Math.round(options.timeoutMs / 1000)} s`), options.timeoutMs);
+    const timeout = setTimeout(() => stop(`no end after ${options.timeoutMs / 1000} s`), options.timeoutMs);
     const watcher = setInterval(() => {
       const reason = options.watch?.(Date.now() - startedAt);
       if (typeof reason === 'string') stop(reason);
