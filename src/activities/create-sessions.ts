@@ -1,5 +1,6 @@
 import type { Context } from '@temporalio/activity';
 import type { CreateSessionsInput, CreateSessionsProgress, CreateSessionsResult } from '../protocol/activities.js';
+import { DEFAULTS } from '../protocol/defaults.js';
 import type { ExchangeError } from '../protocol/exchange.js';
 import {
   ExchangeFailure,
@@ -9,8 +10,8 @@ import {
   newExchangeMemory,
   retryDecision,
 } from './exchange-failure.js';
+import { startHeartbeat } from './heartbeat.js';
 import type { LaneDependencies } from './lane-activities.js';
-import { startHeartbeat } from './lane-heartbeat.js';
 import { handedBack, stopAction } from './lane-stop.js';
 import { sleep } from './sleep.js';
 
@@ -26,7 +27,8 @@ export async function createSessions(
 ): Promise<CreateSessionsResult> {
   const earlier = context.info.heartbeatDetails as CreateSessionsProgress | undefined;
   const sessions: (Opened | null)[] = input.rows.map((_, position) => earlier?.sessions[position] ?? null);
-  const stopBeating = startHeartbeat(context, (): CreateSessionsProgress => ({ sessions }));
+  const beatMs = DEFAULTS.heartbeatThrottleMs.batch;
+  const heartbeat = startHeartbeat(context, beatMs, (): CreateSessionsProgress => ({ sessions }));
   // An agent that refuses one session for good refuses them all: asking 200 times helps nobody.
   const refusals = new Map<string, ExchangeError>();
   const rows = input.rows.entries();
@@ -55,10 +57,11 @@ export async function createSessions(
   } catch (error) {
     if (!signal.aborted) throw error;
     const action = await stopAction(context);
+    heartbeat.beat();
     // Open sessions hold nothing: whoever cancels leaves them to expire.
     throw action === 'cancelAtAgent' ? signal.reason : handedBack(action);
   } finally {
-    stopBeating();
+    heartbeat.stop();
   }
 }
 

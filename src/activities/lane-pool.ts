@@ -41,18 +41,15 @@ export class LanePool {
   async cancelAtAgent(): Promise<void> {
     const walks = [...this.#walks.values()];
     for (const row of this.#waiting.toReversed()) if (this.#mayHaveBegun(row)) walks.push(this.#walkOf(row));
-    const next = walks.values();
-    const cancelNext = async () => {
-      for (const walk of next) {
-        const result = await walk.cancel();
-        this.#walks.delete(walk.index);
-        this.#counts[result.status === 'succeeded' ? 'succeeded' : 'cancelled']++;
-        this.#counts.tokens += result.tokens;
-        this.#results.add(result);
-      }
+    const cancel = async (walk: RowWalk) => {
+      const result = await walk.cancel();
+      this.#walks.delete(walk.index);
+      this.#counts[result.status === 'succeeded' ? 'succeeded' : 'cancelled']++;
+      this.#counts.tokens += result.tokens;
+      this.#results.add(result);
     };
-    // The rows in flight all at once: a cancel must not wait for another.
-    await Promise.all(Array.from({ length: Math.max(this.#walks.size, this.input.concurrency) }, cancelNext));
+    // All at once: a cancel must not wait for another.
+    await Promise.all(walks.map(cancel));
   }
 
   result(): LaneResult {

@@ -96,7 +96,9 @@ export class RowWalk {
     try {
       while (this.#exchanges.length < this.row.turns.length) {
         const memory = this.#currentMemory();
-        const ended = await this.protocol.cancel(this.#request(), memory);
+        // What an earlier attempt sent has begun, or never will.
+        const tooEarlyMs = memory.sends === 0 ? 0 : undefined;
+        const ended = await this.protocol.cancel(this.#request(), memory, undefined, tooEarlyMs);
         if (!('result' in ended)) {
           this.#attempts += memory.sends;
           if (ended.mayStillRun === true) note = '; sent by blockingContinue, it cannot be stopped and may still land';

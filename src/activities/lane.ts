@@ -1,8 +1,9 @@
 import type { Context } from '@temporalio/activity';
 import type { LaneInput, LaneProgress, LaneResult } from '../protocol/activities.js';
+import { DEFAULTS } from '../protocol/defaults.js';
+import { startHeartbeat } from './heartbeat.js';
 import type { LaneDependencies } from './lane-activities.js';
 import { startBatchWatch, tellBatchOfLostShard } from './lane-batch-watch.js';
-import { startHeartbeat } from './lane-heartbeat.js';
 import { LanePool } from './lane-pool.js';
 import { handedBack, stopAction } from './lane-stop.js';
 
@@ -18,7 +19,7 @@ export async function runLane(
   const traceNumbers = (info.heartbeatDetails as LaneProgress | undefined)?.traceNumbers ?? {};
   const pool = new LanePool(exchangeProtocol, input, { mayHaveRun: !isFirst, traceNumbers });
   const stop = new AbortController();
-  const stopBeating = startHeartbeat(context, () => pool.progress());
+  const heartbeat = startHeartbeat(context, DEFAULTS.heartbeatThrottleMs.batch, () => pool.progress());
   const stopWatching = startBatchWatch(context, input);
   try {
     const stopped = whenAborted(cancellationSignal);
@@ -44,10 +45,11 @@ export async function runLane(
       case 'stopQuietly':
         break;
     }
+    heartbeat.beat();
     throw handedBack(action);
   } finally {
     stopWatching();
-    stopBeating();
+    heartbeat.stop();
   }
 }
 
