@@ -201,6 +201,13 @@ export class AgentGate {
     this.#state = nextLimitState(this.#state, event, this.#ceilings);
   }
 
+  /** Nothing ends, so that the limit may have to grow on what has settled. */
+  #noteWait(): void {
+    const nowMs = this.#clock.now();
+    const letIn = this.#settle(nowMs);
+    this.#apply({ type: 'waited', nowMs, letIn, settledInFlight: this.#settledInFlight });
+  }
+
   #announcePause(): void {
     const { pausedUntilMs } = this.#state;
     if (pausedUntilMs <= this.#clock.now() || pausedUntilMs <= this.#announcedPauseMs) return;
@@ -221,7 +228,7 @@ export class AgentGate {
     const delayMs = Math.max(0, Math.ceil(atMs - this.#clock.now()));
     const cancel = this.#clock.setTimer(() => {
       this.#timer = undefined;
-      if (isRamp) this.#apply({ type: 'waited', nowMs: this.#clock.now() });
+      if (isRamp) this.#noteWait();
       this.#admit();
     }, delayMs);
     this.#timer = { atMs, cancel };

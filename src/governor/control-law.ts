@@ -27,16 +27,18 @@ export interface LimitState {
   limit: number;
   isSlowStart: boolean;
   grownAtMs: number;
-  /** By how much the next probe raises the limit, and after how many successes at the limit. */
+  /** By how much the next probe raises the limit, and how long after the last one. */
   probeStep: number;
-  probeInterval: number;
-  successesAtLimit: number;
+  probeAfterMs: number;
+  probedAtMs: number;
+  /** The limit was raised by a probe that no refusal has answered. */
+  isProbing: boolean;
   limitCutAtMs: number;
   /** The rate curve; null while no rate was learned. Calls per second. */
   rate: { peak: number; cut: number; climbedMs: number; cutAtMs: number } | null;
   /** Paces starts at the rate. */
   bucket: { tokens: number; atMs: number };
-  /** Calls that were let in, per second, over the last one. */
+  /** Calls that were let in, over the last moments. */
   accepted: SlidingCount;
   /** Greatest concurrency seen to be let in, lately. */
   proven: SlidingPeak;
@@ -63,7 +65,7 @@ type SlidingPeak = SlidingCount;
 export type LimitEvent =
   | { type: 'started'; nowMs: number; waitedForRate: boolean }
   /** Calls wait for the concurrency limit, and nothing else happened for a while. */
-  | { type: 'waited'; nowMs: number }
+  | { type: 'waited'; nowMs: number; settledInFlight: number; letIn: number }
   | {
       type: 'ended';
       /** `ok`: let in and done. `refused`: turned away because of a limit. `other`: tells nothing about limits. */
@@ -88,8 +90,11 @@ export type Verdict =
 
 const FIRST_LIMIT = 4;
 const SLOW_START_MS = 50;
-const PROBE_INTERVAL = { least: 10, most: 80 };
-const ACCEPTED_WINDOW_MS = 1_000;
+/** Time between probes: doubled when one is refused, up to the time of so many landings; halved when one holds. */
+const PROBE_AFTER = { leastMs: 250, mostMs: 2_000, mostLandings: 50 };
+/** Starts are spread in time: at most so many times the pace that keeps all allowed calls busy. */
+const SPREAD = 4;
+const ACCEPTED_WINDOW = { leastMs: 1_000, mostMs: 10_000 };
 const PROVEN_WINDOW_MS = 4_000;
 /** How far the rate falls: at the first refusal, when the rate is a guess; later; and when nothing is let in at all. */
 const RATE_CUT = { first: 0.4, later: 0.1, inRow: 0.5 };
@@ -108,8 +113,9 @@ export function initialLimitState(nowMs: number): LimitState {
     isSlowStart: true,
     grownAtMs: nowMs,
     probeStep: 1,
-    probeInterval: PROBE_INTERVAL.least,
-    successesAtLimit: 0,
+    probeAfterMs: PROBE_AFTER.leastMs,
+    probedAtMs: nowMs,
+    isProbing: false,
     limitCutAtMs: Number.NEGATIVE_INFINITY,
     rate: null,
     bucket: { tokens: 1, atMs: nowMs },
@@ -144,17 +150,30 @@ export function settledAfterMs(state: LimitState): number {
 /** Tells whether a call may start now. */
 export function judgeStart(state: LimitState, inFlight: number, nowMs: number, ceilings: Ceilings): Verdict {
   if (nowMs < state.pausedUntilMs) return { mayStart: false, reason: 'paused', untilMs: state.pausedUntilMs };
-  if (inFlight >= allowedConcurrency(state, ceilings)) {
-    const growsAgain = state.isSlowStart && state.limit < (ceilings.maxConcurrency ?? Number.POSITIVE_INFINITY);
-    return growsAgain
-      ? { mayStart: false, reason: 'concurrency', untilMs: state.grownAtMs + SLOW_START_MS }
-      : { mayStart: false, reason: 'concurrency' };
-  }
-  const rate = allowedRate(state, ceilings);
-  if (rate === Number.POSITIVE_INFINITY) return { mayStart: true };
-  const { tokens } = refill(state.bucket, rate, nowMs);
+  if (inFlight >= allowedConcurrency(state, ceilings))
+    return { mayStart: false, reason: 'concurrency', ...growthAt(state, ceilings) };
+  const pace = startPace(state, ceilings);
+  if (pace === Number.POSITIVE_INFINITY) return { mayStart: true };
+  const { tokens } = refill(state.bucket, pace, nowMs);
   if (tokens >= 1) return { mayStart: true };
-  return { mayStart: false, reason: 'rate', untilMs: nowMs + ((1 - tokens) / rate) * 1000 };
+  const untilMs = nowMs + ((1 - tokens) / pace) * 1000;
+  return { mayStart: false, reason: pace < allowedRate(state, ceilings) ? 'concurrency' : 'rate', untilMs };
+}
+
+/** When the limit may grow although no call ends; never at the ceiling. */
+function growthAt(state: LimitState, ceilings: Ceilings): { untilMs?: number } {
+  if (state.limit >= (ceilings.maxConcurrency ?? Number.POSITIVE_INFINITY)) return {};
+  return { untilMs: state.isSlowStart ? state.grownAtMs + SLOW_START_MS : nextProbeAtMs(state) };
+}
+
+/**
+ * Starts per second: the allowed rate, and once limits were met no more than a few times what keeps all allowed calls busy, as
+ * calls that start together are what a strict limit refuses.
+ */
+function startPace(state: LimitState, ceilings: Ceilings): number {
+  const rate = allowedRate(state, ceilings);
+  if (state.isSlowStart || state.callMs === 0) return rate;
+  return Math.min(rate, (SPREAD * 1000 * allowedConcurrency(state, ceilings)) / state.callMs);
 }
 
 /** What is known after an event. */
@@ -163,21 +182,22 @@ export function nextLimitState(state: LimitState, event: LimitEvent, ceilings: C
     case 'started':
       return afterStart(state, event, ceilings);
     case 'waited':
-      return afterWait(state, event.nowMs, ceilings);
+      return afterWait(countLetIn(state, event), event, ceilings);
     case 'ended':
       return afterEnd(countLetIn(state, event), event, ceilings);
   }
 }
 
 type StartedEvent = Extract<LimitEvent, { type: 'started' }>;
+type WaitedEvent = Extract<LimitEvent, { type: 'waited' }>;
 type EndedEvent = Extract<LimitEvent, { type: 'ended' }>;
 
 function afterStart(before: LimitState, event: StartedEvent, ceilings: Ceilings): LimitState {
   const { nowMs } = event;
   const state = nowMs - before.startedAtMs > FORGET_AFTER_MS ? initialLimitState(nowMs) : before;
-  const rate = allowedRate(state, ceilings);
-  if (rate === Number.POSITIVE_INFINITY) return { ...state, startedAtMs: nowMs };
-  const bucket = refill(state.bucket, rate, nowMs);
+  const pace = startPace(state, ceilings);
+  if (pace === Number.POSITIVE_INFINITY) return { ...state, startedAtMs: nowMs };
+  const bucket = refill(state.bucket, pace, nowMs);
   return {
     ...state,
     startedAtMs: nowMs,
@@ -191,14 +211,15 @@ function climb(rate: LimitState['rate'], elapsedMs: number): LimitState['rate'] 
   return rate === null ? null : { ...rate, climbedMs: rate.climbedMs + Math.min(elapsedMs, climbTimeMs(rate) / 10) };
 }
 
-function afterWait(state: LimitState, nowMs: number, ceilings: Ceilings): LimitState {
-  if (!state.isSlowStart || nowMs - state.grownAtMs < SLOW_START_MS) return state;
-  return { ...state, limit: underCeiling(state.limit * 2, ceilings), grownAtMs: nowMs };
+function afterWait(state: LimitState, event: WaitedEvent, ceilings: Ceilings): LimitState {
+  if (!state.isSlowStart) return probe(withProven(state, event.nowMs, event.settledInFlight), event.nowMs, ceilings);
+  if (event.nowMs - state.grownAtMs < SLOW_START_MS) return state;
+  return { ...state, limit: underCeiling(state.limit * 2, ceilings), grownAtMs: event.nowMs };
 }
 
-function countLetIn(state: LimitState, { letIn, nowMs }: EndedEvent): LimitState {
+function countLetIn(state: LimitState, { letIn, nowMs }: EndedEvent | WaitedEvent): LimitState {
   if (letIn === 0) return state;
-  const accepted = slide(state.accepted, nowMs, ACCEPTED_WINDOW_MS, (count) => count + letIn);
+  const accepted = slide(state.accepted, nowMs, acceptedWindowMs(state), (count) => count + letIn);
   return { ...state, accepted, refusalsInRow: 0 };
 }
 
@@ -215,32 +236,40 @@ function afterEnd(state: LimitState, event: EndedEvent, ceilings: Ceilings): Lim
 
 function afterSuccess(state: LimitState, event: EndedEvent, ceilings: Ceilings): LimitState {
   const { nowMs } = event;
-  const callMs = smoothed(state.callMs, nowMs - event.startedAtMs);
-  const level = Math.min(Math.max(event.startedInFlight, event.settledInFlight), state.limit);
-  const next: LimitState = {
-    ...state,
-    callMs,
-    refusalsInRow: 0,
-    proven: slide(state.proven, nowMs, PROVEN_WINDOW_MS + 4 * callMs, (peak) => Math.max(peak, level)),
-  };
+  const timed = { ...state, refusalsInRow: 0, callMs: smoothed(state.callMs, nowMs - event.startedAtMs) };
+  const next = withProven(timed, nowMs, Math.max(event.startedInFlight, event.settledInFlight));
   const isAtLimit = event.inFlight + 1 >= allowedConcurrency(state, ceilings);
-  return isAtLimit ? grow(next, nowMs, ceilings) : next;
+  if (!isAtLimit) return next;
+  if (!next.isSlowStart) return probe(next, nowMs, ceilings);
+  return { ...next, limit: underCeiling(next.limit + 1, ceilings), grownAtMs: nowMs };
 }
 
-function grow(state: LimitState, nowMs: number, ceilings: Ceilings): LimitState {
-  if (state.isSlowStart) {
-    return { ...state, limit: underCeiling(state.limit + 1, ceilings), grownAtMs: nowMs };
+/** A level above the limit is one that calls had before the limit was cut: they prove nothing beyond it. */
+function withProven(state: LimitState, nowMs: number, level: number): LimitState {
+  const windowMs = PROVEN_WINDOW_MS + 4 * state.callMs;
+  const proven = slide(state.proven, nowMs, windowMs, (peak) => Math.max(peak, Math.min(level, state.limit)));
+  return { ...state, proven };
+}
+
+function probe(state: LimitState, nowMs: number, ceilings: Ceilings): LimitState {
+  if (nowMs < nextProbeAtMs(state)) return state;
+  if (peakOf(state.proven) < Math.floor(state.limit)) {
+    return { ...state, probedAtMs: nowMs + PROBE_AFTER.leastMs - state.probeAfterMs };
   }
-  const successesAtLimit = state.successesAtLimit + 1;
-  const isProven = peakOf(state.proven) >= Math.floor(state.limit);
-  if (successesAtLimit < Math.max(state.probeInterval, state.limit) || !isProven) return { ...state, successesAtLimit };
+  // A probe that held makes the next one bolder and sooner.
+  const step = state.isProbing ? Math.max(1, Math.min(state.probeStep * 2, Math.floor(state.limit / 4))) : 1;
   return {
     ...state,
-    limit: underCeiling(state.limit + state.probeStep, ceilings),
-    probeStep: Math.max(1, Math.min(state.probeStep * 2, Math.floor(state.limit / 4))),
-    probeInterval: Math.max(PROBE_INTERVAL.least, state.probeInterval / 2),
-    successesAtLimit: 0,
+    limit: underCeiling(state.limit + step, ceilings),
+    probeStep: step,
+    probeAfterMs: state.isProbing ? Math.max(PROBE_AFTER.leastMs, state.probeAfterMs / 2) : state.probeAfterMs,
+    probedAtMs: nowMs,
+    isProbing: true,
   };
+}
+
+function nextProbeAtMs(state: LimitState): number {
+  return state.probedAtMs + state.probeAfterMs;
 }
 
 function underCeiling(limit: number, ceilings: Ceilings): number {
@@ -276,6 +305,7 @@ function pauseUntilMs(event: EndedEvent, refusalsInRow: number): number {
 function cutLimit(state: LimitState, event: EndedEvent): LimitState {
   const limit = Math.max(1, Math.min(state.limit, event.inFlight));
   const isNews = event.startedAtMs >= state.limitCutAtMs;
+  const mostMs = Math.max(PROBE_AFTER.mostMs, (PROBE_AFTER.mostLandings * state.callMs) / limit);
   return {
     ...state,
     limit,
@@ -285,8 +315,9 @@ function cutLimit(state: LimitState, event: EndedEvent): LimitState {
       previous: Math.min(state.proven.previous, limit),
     },
     probeStep: 1,
-    probeInterval: isNews ? Math.min(PROBE_INTERVAL.most, state.probeInterval * 2) : state.probeInterval,
-    successesAtLimit: 0,
+    probeAfterMs: isNews ? Math.min(mostMs, state.probeAfterMs * 2) : state.probeAfterMs,
+    probedAtMs: event.nowMs,
+    isProbing: false,
     limitCutAtMs: event.nowMs,
   };
 }
@@ -294,7 +325,7 @@ function cutLimit(state: LimitState, event: EndedEvent): LimitState {
 function cutRate(state: LimitState, event: EndedEvent): LimitState {
   const { nowMs } = event;
   if (state.rate === null) {
-    const peak = Math.max(LEAST_RATE, countIn(state.accepted, nowMs, ACCEPTED_WINDOW_MS));
+    const peak = Math.max(LEAST_RATE, acceptedPerSecond(state, nowMs));
     return withRate(state, { peak, cut: RATE_CUT.first, climbedMs: 0, cutAtMs: nowMs });
   }
   if (event.startedAtMs < state.rate.cutAtMs) return state;
@@ -316,6 +347,8 @@ function curveAt(rate: NonNullable<LimitState['rate']>): number {
 }
 
 function climbTimeMs(rate: NonNullable<LimitState['rate']>): number {
+  // A first guess is not worth waiting long for.
+  if (rate.cut === RATE_CUT.first) return CLIMB.leastMs;
   return Math.max(CLIMB.leastMs, (CLIMB.calls / rate.peak) * 1000);
 }
 
@@ -335,9 +368,15 @@ function peakOf(window: SlidingPeak): number {
   return Math.max(window.current, window.previous);
 }
 
-function countIn(window: SlidingCount, nowMs: number, lengthMs: number): number {
-  const share = Math.min(1, (nowMs - window.sinceMs) / lengthMs);
-  return window.current + window.previous * (1 - share);
+function acceptedWindowMs(state: LimitState): number {
+  return Math.min(ACCEPTED_WINDOW.mostMs, Math.max(ACCEPTED_WINDOW.leastMs, 2 * state.callMs));
+}
+
+function acceptedPerSecond(state: LimitState, nowMs: number): number {
+  const { sinceMs, current, previous } = state.accepted;
+  const windowMs = acceptedWindowMs(state);
+  const share = Math.min(1, (nowMs - sinceMs) / windowMs);
+  return ((current + previous * (1 - share)) * 1000) / windowMs;
 }
 
 function smoothed(value: number, sample: number): number {
