@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Context } from '@temporalio/activity';
 import type { CreateSessionsInput, CreateSessionsProgress, CreateSessionsResult } from '../protocol/activities.js';
 import { DEFAULTS } from '../protocol/defaults.js';
@@ -33,6 +34,8 @@ export async function createSessions(
   const refusals = new Map<string, ExchangeError>();
   const rows = input.rows.entries();
   const signal = context.cancellationSignal;
+  // Every call in flight listens.
+  setMaxListeners(0, signal);
   const openNext = async () => {
     for (const [position, row] of rows) {
       if (sessions[position] != null) continue;

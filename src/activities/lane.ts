@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Context } from '@temporalio/activity';
 import type { LaneInput, LaneProgress, LaneResult } from '../protocol/activities.js';
 import { DEFAULTS } from '../protocol/defaults.js';
@@ -19,6 +20,8 @@ export async function runLane(
   const traceNumbers = (info.heartbeatDetails as LaneProgress | undefined)?.traceNumbers ?? {};
   const pool = new LanePool(exchangeProtocol, input, { mayHaveRun: !isFirst, traceNumbers });
   const stop = new AbortController();
+  // Every row in flight listens.
+  setMaxListeners(0, stop.signal);
   const heartbeat = startHeartbeat(context, DEFAULTS.heartbeatThrottleMs.batch, () => pool.progress());
   const stopWatching = startBatchWatch(context, input);
   try {
