@@ -8,6 +8,10 @@ import { timeOfDay } from './output.js';
 export interface ShowOptions {
   /** Live text as it comes; else the answer in the end. */
   stream: boolean;
+  /** True once the person has had enough of the text: no more of it is shown. */
+  isMuted?: () => boolean;
+  /** Outcomes are told without the message's id: there is but one message in front of the person. */
+  isConversing?: boolean;
 }
 
 /**
@@ -18,7 +22,7 @@ export interface ShowOptions {
 export async function showExchange(
   events: AsyncIterable<ExchangeEvent>,
   output: Output,
-  { stream }: ShowOptions,
+  { stream, isMuted = () => false, isConversing = false }: ShowOptions,
 ): Promise<ExchangeOutcome | undefined> {
   let lineIsOpen = false;
   const endLine = () => {
@@ -31,7 +35,7 @@ export async function showExchange(
     }
     switch (event.type) {
       case 'text':
-        if (!stream || output.isJson) break;
+        if (!stream || output.isJson || isMuted()) break;
         output.piece(event.text);
         lineIsOpen = !event.text.endsWith('\n');
         break;
@@ -47,7 +51,7 @@ export async function showExchange(
       case 'outcome':
         if (!output.isJson) {
           endLine();
-          showOutcome(event.outcome, output, { textShown: stream });
+          showOutcome(event.outcome, output, { isTextShown: stream, isConversing });
         }
         return event.outcome;
     }
@@ -60,11 +64,18 @@ export function waitingText({ reason, until }: { reason: string; until?: Date })
   return until === undefined ? `… ${reason}` : `… ${reason}; until ${timeOfDay(until)}`;
 }
 
-function showOutcome(outcome: ExchangeOutcome, output: Output, { textShown }: { textShown: boolean }): void {
+function showOutcome(
+  outcome: ExchangeOutcome,
+  output: Output,
+  { isTextShown, isConversing }: { isTextShown: boolean; isConversing: boolean },
+): void {
   const { result, status } = outcome;
-  if (result !== undefined && !textShown) output.result(result.agentMarkdownResponse);
+  if (result !== undefined && !isTextShown) output.result(result.agentMarkdownResponse);
   if (outcome.textDropped === true) output.note('(the text is no longer kept here; the session still holds it)');
-  if (status !== 'answered') output.error(outcomeProblem(outcome));
+  if (status === 'answered') return;
+  const problem = outcomeProblem(outcome);
+  if (isConversing && status !== 'failed') output.note(`(${problem.replace(/^Message \S+ was /, '')})`);
+  else output.error(problem);
 }
 
 /** Why an outcome is no answer, in a line that Palantir's support can work with. */
@@ -77,11 +88,11 @@ export function outcomeProblem({ status, error, messageId }: ExchangeOutcome): s
     case 'cancelled':
       return `Message ${messageId} was cancelled: the session does not keep it`;
     case 'failed': {
+      const message = error?.message ?? 'no reason was given';
       const facts = [
         error?.status === undefined ? '' : `HTTP ${error.status}`,
         error?.errorInstanceId === undefined ? '' : `errorInstanceId ${error.errorInstanceId}`,
-      ].filter(Boolean);
-      const message = error?.message ?? 'no reason was given';
+      ].filter((fact) => fact !== '' && !message.includes(fact));
       const named =
         error === undefined || message.includes(error.errorName) ? message : `${error.errorName}: ${message}`;
       return `Message ${messageId} failed: ${named}${facts.length === 0 ? '' : ` (${facts.join(', ')})`}`;

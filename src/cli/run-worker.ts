@@ -28,7 +28,7 @@ const FIRST_POLL_TIMEOUT_MS = 30_000;
 export async function startWorker(config: WorkerConfig, output: Output, logLevel: LogLevel): Promise<RunningWorker> {
   // Signals are ours: the embedded server and the simulator must outlive the worker's draining.
   Runtime.install({
-    logger: new DefaultLogger(logLevel),
+    logger: workerLogger(logLevel),
     shutdownSignals: [],
     telemetryOptions: { logging: { forward: {}, filter: { core: logLevel, other: 'ERROR' } } },
   });
@@ -55,6 +55,15 @@ export async function startWorker(config: WorkerConfig, output: Output, logLevel
   } finally {
     await aip.close();
   }
+}
+
+/** The SDK's logger on stderr, without its remark that each of our three workers polls for one kind of task alone. */
+function workerLogger(level: LogLevel): DefaultLogger {
+  const toStderr = new DefaultLogger('TRACE');
+  return new DefaultLogger(level, (entry) => {
+    if (!/^No (activities|workflows) registered/.test(entry.message))
+      toStderr.log(entry.level, entry.message, entry.meta);
+  });
 }
 
 async function addSearchAttributes(aip: AipClient, output: Output): Promise<void> {

@@ -4,7 +4,7 @@ import {
   decodeArrayFromPayloads,
   decodeOptionalFailureToOptionalError,
 } from '@temporalio/common/lib/internal-non-workflow/index.js';
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 import type { ExchangeProgress } from '../protocol/activities.js';
 import type { ClientContext } from './connection.js';
 
@@ -29,7 +29,7 @@ export interface PendingActivity {
   heartbeatAt?: Date;
 }
 
-const STATES = temporal.api.enums.v1.PendingActivityState;
+const STATES = proto.temporal.api.enums.v1.PendingActivityState;
 
 /** The pending activities of a workflow's description, decoded with the client's data converter. No history event, no worker. */
 export async function pendingActivities(

@@ -1,6 +1,6 @@
 import type { Client, Connection } from '@temporalio/client';
 import { isGrpcServiceError } from '@temporalio/client';
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 import { SEARCH_ATTRIBUTE_TYPES } from '../protocol/search-attributes.js';
 import { SearchAttributesMissingError } from './errors.js';
 
@@ -8,8 +8,8 @@ type AttributeName = keyof typeof SEARCH_ATTRIBUTE_TYPES;
 const NAMES = Object.keys(SEARCH_ATTRIBUTE_TYPES) as AttributeName[];
 
 const VALUE_TYPES = {
-  Keyword: temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
-  Bool: temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
+  Keyword: proto.temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+  Bool: proto.temporal.api.enums.v1.IndexedValueType.INDEXED_VALUE_TYPE_BOOL,
 } as const;
 
 /**

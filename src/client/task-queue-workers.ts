@@ -1,4 +1,4 @@
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 import type { ClientContext } from './connection.js';
 
 /** A poll is held open by the server for about a minute: a worker not seen for longer is gone. */
@@ -14,7 +14,7 @@ export async function workersOf(
   context: ClientContext,
   options: { taskQueue?: string; kind?: 'workflow' | 'activity'; since?: Date } = {},
 ): Promise<string[]> {
-  const { TaskQueueType } = temporal.api.enums.v1;
+  const { TaskQueueType } = proto.temporal.api.enums.v1;
   const { pollers } = await context.client.workflowService.describeTaskQueue({
     namespace: context.client.options.namespace,
     taskQueue: { name: options.taskQueue ?? context.taskQueue },

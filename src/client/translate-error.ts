@@ -33,6 +33,7 @@ import { searchAttributeCommand } from './search-attributes.js';
 
 /** gRPC status codes that are decided on here (`grpc.status`). */
 export const GRPC = {
+  cancelled: 1,
   invalidArgument: 3,
   deadlineExceeded: 4,
   notFound: 5,
@@ -47,7 +48,10 @@ export const GRPC = {
 export function grpcStatus(error: unknown): { code: number; details: string } | undefined {
   const candidates = [error, error instanceof Error ? error.cause : undefined];
   const found = candidates.find(isGrpcServiceError);
-  return found === undefined ? undefined : { code: found.code, details: found.details || found.message };
+  if (found === undefined) return undefined;
+  const { code, message, details } = found;
+  // Of an update-with-start the SDK puts what was refused into the message; the details only say that it was.
+  return { code, details: details !== '' && message.includes(details) ? details : message };
 }
 
 /** The `ApplicationFailure` of our own making behind an error; absent when it is none. */
@@ -114,9 +118,10 @@ function translateStatus(error: unknown, context: ClientContext, conversationId:
   switch (status.code) {
     case GRPC.unavailable:
       return new TemporalUnreachableError(addressOf(context.client), status.details);
+    case GRPC.cancelled:
     case GRPC.deadlineExceeded:
     case GRPC.failedPrecondition:
-      // A query is the only call of ours that waits for a worker with a time limit.
+      // A query is the only call of ours that waits for a worker with a time limit; past it, gRPC may also say "cancelled".
       return error instanceof ServiceError ? new NoWorkerError(context.taskQueue) : undefined;
     case GRPC.invalidArgument:
       if (missing.length > 0 && /search attribute/i.test(status.details)) {

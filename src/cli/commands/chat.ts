@@ -132,12 +132,14 @@ class ChatSession {
     setMaxListeners(0, leave.signal);
     const messageId = crypto.randomUUID();
     const { promise: accepted, resolve: onAccepted } = deferred();
-    this.running = { messageId, accepted, isCancelling: false, leave };
+    const running: Running = { messageId, accepted, isCancelling: false, leave };
+    this.running = running;
     const message = { text, messageId, ...messageChoices(this.options) };
     try {
       if (this.isTerminal) this.output.piece('agent> ');
       const events = this.conversation.stream(message, { signal: leave.signal, onAccepted });
-      return exitCodeOf(await showExchange(events, this.output, { stream: true }));
+      const show = { stream: true, isConversing: this.isTerminal, isMuted: () => running.isCancelling };
+      return exitCodeOf(await showExchange(events, this.output, show));
     } finally {
       this.running = undefined;
     }

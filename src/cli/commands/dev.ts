@@ -10,7 +10,6 @@ import type { DevState } from '../dev-state.js';
 import { readDevState, removeDevState, writeDevState } from '../dev-state.js';
 import { LOG_LEVEL_OPTION } from '../log-level.js';
 import type { Output } from '../output.js';
-import { startWorker } from '../run-worker.js';
 
 interface DevOptions {
   temporalPort?: number;
@@ -132,6 +131,8 @@ async function startAll(
   if (simulator !== undefined) stack.push('simulator', () => simulator.close());
   const foundry: FoundryConfig = foundryConfig ?? simulatorConfig(simulator);
   const config = { foundry, temporal: { address: server.address }, namespace: server.namespace, taskQueue, limits };
+  // Loaded here: the worker's native part is slow to load, and other commands do without.
+  const { startWorker } = await import('../run-worker.js');
   const worker = await startWorker(config, output, (options.logLevel ?? 'WARN') as LogLevel);
   stack.push('worker', () => worker.stop(), worker.ended);
   const agentRid = simulator?.agentRid ?? findAgentRid(sources);

@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import type { LogLevel } from '@temporalio/worker';
 import { loadWorkerConfig } from '../../config.js';
 import { command, EXIT, FOUNDRY_SETTINGS, TEMPORAL_SETTINGS } from '../command.js';
-import { startWorker } from '../run-worker.js';
 import { LOG_LEVEL_OPTION } from '../log-level.js';
 
 /** `aip-temporal worker` */
@@ -35,6 +34,8 @@ export const workerCommand = command<{ logLevel?: string }>({
     output.detail(
       `Foundry ${config.foundry.url} (${config.foundry.credentials.kind} credentials); Temporal ${config.temporal.address}`,
     );
+    // Loaded here: the worker's native part is slow to load, and other commands do without.
+    const { startWorker } = await import('../run-worker.js');
     const worker = await startWorker(config, output, (options.logLevel ?? 'WARN') as LogLevel);
     output.result(
       `Worker ${worker.identity} is ready: task queue ${config.taskQueue}, namespace ${config.namespace} at ${config.temporal.address}, agents at ${config.foundry.url}`,
