@@ -1,0 +1,102 @@
+/** `npm run bench`: measures what the project promises about its speed and size (docs/benchmarks.md). */
+import { Command, InvalidArgumentError } from 'commander';
+import { askBenchmark } from './ask-benchmark.js';
+import { batchBenchmark } from './batch-benchmark.js';
+import { type Figure, figureTable, isMet } from './figure.js';
+import { type Installation, startInstallation } from './installation.js';
+import { memoryBenchmark } from './memory-benchmark.js';
+import { realDataBenchmark } from './real-data-benchmark.js';
+import { machine, writeResults } from './results-file.js';
+
+interface Options {
+  exchanges: number;
+  latency: number;
+  rows: number;
+  repeat: number;
+  memoryRows: number;
+  json?: boolean;
+  strict?: boolean;
+  cpuProf?: string;
+}
+
+type Benchmark = (installation: Installation, options: Options) => Promise<Figure[]>;
+
+const say = (text: string) => void process.stderr.write(`${text}\n`);
+
+const BENCHMARKS: Record<string, { about: string; run: Benchmark }> = {
+  ask: {
+    about: 'overhead of an exchange by update, by signal and as a batch row; history events',
+    run: (installation, { exchanges, latency }) => askBenchmark(installation, { exchanges, latencyMs: latency }),
+  },
+  batch: {
+    about: 'questions per second and CPU time, beside a plain script; against the ideal time',
+    run: (installation, { rows, repeat }) => batchBenchmark(installation, { rows, repeat, say }),
+  },
+  memory: {
+    about: 'resident memory after many rows',
+    run: (installation, { memoryRows }) => memoryBenchmark(installation, { rows: memoryRows }),
+  },
+  'real-data': {
+    about: 'every question of ../shared/data, or of the shipped example, answered exactly once',
+    run: (installation) => realDataBenchmark(installation, say),
+  },
+};
+
+async function main(): Promise<void> {
+  const program = new Command('npm run bench --')
+    .description(
+      'Measures a whole installation on this machine: Temporal on a file database, simulator, worker, client.',
+    )
+    .option('--exchanges <n>', 'ask: exchanges of each way', wholeNumber, 100)
+    .option('--latency <ms>', 'ask: time that the agent takes for an answer', wholeNumber, 100)
+    .option('--rows <n>', 'batch: questions of each run', wholeNumber, 2_000)
+    .option('--repeat <n>', 'batch: runs of each kind; the median counts', wholeNumber, 3)
+    .option('--memory-rows <n>', 'memory: rows', wholeNumber, 5_000)
+    .option('--json', 'also write the figures to bench/results')
+    .option('--strict', 'exit with 1 when an aim is missed')
+    .option('--cpu-prof <folder>', 'write a CPU profile of the worker there');
+  for (const [name, { about }] of Object.entries(BENCHMARKS)) {
+    program
+      .command(name)
+      .description(about)
+      .action(() => measure(name, [name], program.opts<Options>()));
+  }
+  program
+    .command('all')
+    .description('all of them, in one installation')
+    .action(() => measure('all', Object.keys(BENCHMARKS), program.opts<Options>()));
+  await program.parseAsync();
+}
+
+async function measure(command: string, names: readonly string[], options: Options): Promise<void> {
+  const startedAt = new Date();
+  const installation = await startInstallation({ say, profileDir: options.cpuProf });
+  const stopOnSignal = (signal: NodeJS.Signals) => {
+    say(`Stopping (${signal}) ...`);
+    void installation.stop().finally(() => process.exit(130));
+  };
+  process.once('SIGINT', stopOnSignal).once('SIGTERM', stopOnSignal);
+  const figures: Figure[] = [];
+  try {
+    for (const name of names) figures.push(...((await BENCHMARKS[name]?.run(installation, options)) ?? []));
+  } finally {
+    await installation.stop();
+  }
+  const { cpu, cores, memoryGiB, node, loadAverage } = machine();
+  process.stdout.write(`\n${figureTable(figures)}\n\n`);
+  process.stdout.write(`${cores} cores (${cpu}), ${memoryGiB} GiB, Node ${node}, load ${loadAverage.join(' ')}\n`);
+  if (options.json === true) say(`Written to ${writeResults(command, startedAt, figures)}`);
+  if (options.strict === true && figures.some((figure) => isMet(figure) === false)) process.exitCode = 1;
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,7}$/.test(text)) throw new InvalidArgumentError('is not a whole number');
+  return Number(text);
+}
+
+try {
+  await main();
+} catch (error) {
+  say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  process.exitCode = 1;
+}
