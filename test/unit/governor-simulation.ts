@@ -1,0 +1,200 @@
+import { AgentGate, type GateClock, type GateStatus } from '../../src/governor/agent-gate.js';
+import type { Ceilings } from '../../src/governor/control-law.js';
+
+/** A limit as the server keeps it. `enter` decides at the door; an admitted call leaves later. */
+export interface ServerLimit {
+  enter(nowMs: number): boolean;
+  leave(nowMs: number): void;
+  /** Landings that this limit would have allowed from 0 to `nowMs`, for calls that take `callMs`. */
+  capacity(nowMs: number, callMs: number): number;
+}
+
+/** So many calls at once. `change` gives the limit at a time. */
+export function atOnce(change: (nowMs: number) => number): ServerLimit {
+  let inFlight = 0;
+  return {
+    enter(nowMs) {
+      if (inFlight >= change(nowMs)) return false;
+      inFlight += 1;
+      return true;
+    },
+    leave: () => void (inFlight -= 1),
+    capacity: (nowMs, callMs) => integral(change, nowMs) / callMs,
+  };
+}
+
+/** So many calls per second, with a bucket of `burst`. */
+export function perSecond(change: (nowMs: number) => number, burst: number): ServerLimit {
+  let tokens = burst;
+  let atMs = 0;
+  return {
+    enter(nowMs) {
+      tokens = Math.min(burst, tokens + ((nowMs - atMs) / 1000) * change(nowMs));
+      atMs = nowMs;
+      if (tokens < 1) return false;
+      tokens -= 1;
+      return true;
+    },
+    leave: () => undefined,
+    capacity: (nowMs) => burst + integral(change, nowMs) / 1000,
+  };
+}
+
+function integral(change: (nowMs: number) => number, untilMs: number): number {
+  let sum = 0;
+  for (let nowMs = 0; nowMs < untilMs; nowMs += 10) sum += change(nowMs) * Math.min(10, untilMs - nowMs);
+  return sum;
+}
+
+export interface SimulationInput {
+  limit: ServerLimit;
+  /** Calls that are wanted at once, all the time. */
+  wanted: number;
+  /** Time of a call that lands; each takes between 0.7 and 1.3 of it. */
+  callMs: number;
+  /** Time until a refusal is back. Default 5. */
+  refusalMs?: number;
+  durationMs: number;
+  ceilings?: Ceilings;
+  seed?: number;
+}
+
+export interface SimulationResult {
+  landed: number;
+  refused: number;
+  /** Landed calls as a share of what the limit allowed. */
+  used: number;
+  refusedPerLanding: number;
+  /** Landings in each second. */
+  perSecond: number[];
+  peakInFlight: number;
+  status: GateStatus;
+}
+
+/** Runs a gate against a server's limit on a clock of its own: no network, no waiting. */
+export function simulate(input: SimulationInput): SimulationResult {
+  const world = createWorld(input.seed ?? 1);
+  const gate = new AgentGate(world.clock, input.ceilings ?? {});
+  const { refusalMs = 5, durationMs, callMs, limit } = input;
+  let [landed, refused, inFlight, peakInFlight] = [0, 0, 0, 0];
+  const landings: number[] = Array<number>(Math.ceil(durationMs / 1000)).fill(0);
+  const ask = (): void => {
+    gate.enter({
+      priority: 'batch',
+      grant(permit) {
+        inFlight += 1;
+        peakInFlight = Math.max(peakInFlight, inFlight);
+        const isLetIn = limit.enter(world.clock.now());
+        const takesMs = isLetIn ? callMs * (0.7 + 0.6 * world.clock.random()) : refusalMs * (1 + world.clock.random());
+        world.after(takesMs, () => {
+          inFlight -= 1;
+          const nowMs = world.clock.now();
+          if (isLetIn) {
+            limit.leave(nowMs);
+            landed += 1;
+            landings[Math.floor(nowMs / 1000)] = (landings[Math.floor(nowMs / 1000)] ?? 0) + 1;
+          } else refused += 1;
+          permit.release(isLetIn ? 'ok' : 'refused');
+          ask();
+        });
+      },
+    });
+  };
+  for (let index = 0; index < input.wanted; index += 1) ask();
+  world.runUntil(durationMs);
+  return {
+    landed,
+    refused,
+    used: landed / limit.capacity(durationMs, callMs),
+    refusedPerLanding: refused / landed,
+    perSecond: landings,
+    peakInFlight,
+    status: gate.status(),
+  };
+}
+
+/** A clock whose time moves from event to event. Events of one moment happen in the order they were planned. */
+export function createWorld(seed: number): {
+  clock: GateClock;
+  after: (ms: number, callback: () => void) => void;
+  runUntil: (ms: number) => void;
+} {
+  let nowMs = 0;
+  let state = seed;
+  const random = (): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+  const events = new EventHeap();
+  const after = (ms: number, callback: () => void): void => events.push({ atMs: nowMs + ms, callback });
+  return {
+    after,
+    clock: {
+      now: () => nowMs,
+      random,
+      setTimer(callback, ms) {
+        let isLive = true;
+        after(ms, () => {
+          if (isLive) callback();
+        });
+        return () => void (isLive = false);
+      },
+    },
+    runUntil(untilMs) {
+      for (let event = events.pop(untilMs); event !== undefined; event = events.pop(untilMs)) {
+        nowMs = event.atMs;
+        event.callback();
+      }
+      nowMs = untilMs;
+    },
+  };
+}
+
+interface PlannedEvent {
+  atMs: number;
+  callback: () => void;
+}
+
+class EventHeap {
+  readonly #items: (PlannedEvent & { order: number })[] = [];
+  #count = 0;
+
+  push(event: PlannedEvent): void {
+    const items = this.#items;
+    let index = items.push({ ...event, order: (this.#count += 1) }) - 1;
+    for (let parent = (index - 1) >> 1; index > 0 && this.#isBefore(index, parent); parent = (index - 1) >> 1) {
+      this.#swap(index, parent);
+      index = parent;
+    }
+  }
+
+  /** The earliest event, unless it comes after `untilMs`. */
+  pop(untilMs: number): PlannedEvent | undefined {
+    const items = this.#items;
+    const [first] = items;
+    if (first === undefined || first.atMs > untilMs) return undefined;
+    this.#swap(0, items.length - 1);
+    items.pop();
+    for (let index = 0; ;) {
+      let least = index;
+      for (const child of [2 * index + 1, 2 * index + 2])
+        if (child < items.length && this.#isBefore(child, least)) least = child;
+      if (least === index) return first;
+      this.#swap(index, least);
+      index = least;
+    }
+  }
+
+  #isBefore(left: number, right: number): boolean {
+    const [a, b] = [this.#items[left], this.#items[right]];
+    if (a === undefined || b === undefined) return false;
+    return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+  }
+
+  #swap(left: number, right: number): void {
+    const [a, b] = [this.#items[left], this.#items[right]];
+    if (a === undefined || b === undefined) return;
+    this.#items[left] = b;
+    this.#items[right] = a;
+  }
+}
