@@ -1,5 +1,7 @@
 /** Door for applications: the client side, and what a worker of one's own is made of. */
 export * from './client/index.js';
+export type * from './protocol/batch.js';
+export { BatchInputError } from './protocol/batch.js';
 export type * from './protocol/conversation.js';
 export type * from './protocol/exchange.js';
 export { DEFAULTS, LIMITS } from './protocol/defaults.js';

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
-import { AipClientError, InvalidMessageError } from '../client/index.js';
+import { OutputFileError } from '../batch-files/index.js';
+import { AipClientError, BatchExistsError, InvalidCallError, InvalidMessageError } from '../client/index.js';
+import { BatchInputError } from '../protocol/batch.js';
 import type { Flags, SettingName, Sources } from '../config.js';
 import { ConfigError, devInUse, loadDataDir, SETTINGS } from '../config.js';
 import type { CliIo, CommandDefinition, OptionDefinition } from './command.js';
@@ -162,11 +164,20 @@ function abortAtSignals(
 /** Says what went wrong in a line (with `--verbose` also where), and which exit code that is. */
 function tell(error: unknown, output: Output, verbose: boolean): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  const known = error instanceof AipClientError || error instanceof ConfigError || error instanceof UsageError;
+  const isUsage = USAGE_ERRORS.some((kind) => error instanceof kind);
   output.error(error instanceof Error ? error.message || error.name : String(error));
   if (verbose && error instanceof Error) output.note(error.stack ?? '');
-  else if (!known) output.note('(--verbose tells more)');
-  return error instanceof ConfigError || error instanceof UsageError || error instanceof InvalidMessageError
-    ? EXIT.usage
-    : EXIT.failed;
+  else if (!isUsage && !(error instanceof AipClientError)) output.note('(--verbose tells more)');
+  return isUsage ? EXIT.usage : EXIT.failed;
 }
+
+/** What was typed, set or handed in must be mended: nothing was begun. */
+const USAGE_ERRORS = [
+  UsageError,
+  ConfigError,
+  InvalidMessageError,
+  InvalidCallError,
+  BatchInputError,
+  BatchExistsError,
+  OutputFileError,
+] as const;

@@ -14,6 +14,29 @@ import { startConversation } from './start-conversation.js';
 import { workersOf } from './task-queue-workers.js';
 
 export type { AskOptions } from './ask.js';
+export {
+  BatchExistsError,
+  BatchNotFoundError,
+  batchProgress,
+  cancelBatch,
+  collectResults,
+  describeBatch,
+  runBatch,
+  submitBatch,
+  watchBatch,
+} from './batch.js';
+export type {
+  BatchDescription,
+  BatchProgress,
+  BatchRows,
+  BatchSubmission,
+  BatchSummary,
+  CollectOptions,
+  ResultSink,
+  RunBatchOptions,
+  SubmittedBatch,
+  WatchOptions,
+} from './batch.js';
 export { addressOf, connectToTemporal } from './connection.js';
 export type { ClientContext, ConnectOptions } from './connection.js';
 export { ConversationHandle, newConversationId } from './conversation.js';

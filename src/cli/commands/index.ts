@@ -1,7 +1,9 @@
 import type { CommandDefinition } from '../command.js';
 import { askCommand } from './ask.js';
+import { batchCommand } from './batch.js';
 import { chatCommand } from './chat.js';
 import { conversationCommand } from './conversation.js';
+import { demoCommand } from './demo.js';
 import { devCommand } from './dev.js';
 import { simulatorCommand } from './simulator.js';
 import { workerCommand } from './worker.js';
@@ -12,6 +14,8 @@ export const commands: readonly CommandDefinition[] = [
   askCommand,
   chatCommand,
   conversationCommand,
+  batchCommand,
   workerCommand,
   simulatorCommand,
+  demoCommand,
 ];
