@@ -29,6 +29,11 @@ export async function* csvRecords(chunks: AsyncIterable<Buffer>): AsyncGenerator
       relax_column_count: true,
       skip_empty_lines: true,
       max_record_size: MOST_RECORD_BYTES,
+      // Called at once, while an error drops the records that nobody has read yet.
+      on_record: (record: string[], { bytes }) => {
+        lines.bytesRead = bytes;
+        return record;
+      },
     }),
   );
   // `pipe` hands on no errors: those of the file and of its encoding come out here.
@@ -47,7 +52,8 @@ export async function* csvRecords(chunks: AsyncIterable<Buffer>): AsyncGenerator
     }
   } catch (error) {
     if (error instanceof NotUtf8Error) yield { line: error.line, problem: { message: error.message } };
-    else if (error instanceof CsvError) yield { line: lines.lastEnd + 1, problem: { message: csvProblem(error) } };
+    else if (error instanceof CsvError)
+      yield { line: lines.afterRecordsRead(), problem: { message: csvProblem(error) } };
     else throw error;
   }
 }
@@ -111,8 +117,8 @@ class NotUtf8Error extends Error {
 
 /** Knows on which line a record starts: the parser counts a CRLF inside quotes twice. */
 class LineCounter {
-  /** Line on which the record read last ended. */
-  lastEnd = 0;
+  /** Bytes up to the end of the last good record. */
+  bytesRead = 0;
   onError: (error: Error) => void = () => undefined;
   /** Offsets of line feeds beyond the record read last. */
   #newlines: number[] = [];
@@ -126,7 +132,7 @@ class LineCounter {
         try {
           decoder.decode(chunk, { stream: true });
         } catch {
-          throw new NotUtf8Error(this.#lines + this.#newlines.length);
+          throw new NotUtf8Error(this.#lines + this.#newlines.length + linesBeforeFault(chunk));
         }
         for (let at = chunk.indexOf(0x0a); at !== -1; at = chunk.indexOf(0x0a, at + 1))
           this.#newlines.push(this.#offset + at);
@@ -139,6 +145,11 @@ class LineCounter {
     }
   }
 
+  /** The line after the last good record. */
+  afterRecordsRead(): number {
+    return this.#lines + this.#newlines.filter((offset) => offset < this.bytesRead).length;
+  }
+
   /** The line, from 1, on which a record starts; to be asked for every record in turn. */
   startOf({ record, info }: ParsedRecord): number {
     // The record's own line feed is the last byte that the parser has taken.
@@ -146,9 +157,13 @@ class LineCounter {
     const passed = before === -1 ? this.#newlines.length : before;
     this.#lines += passed;
     this.#newlines.splice(0, passed);
-    this.lastEnd = this.#lines;
     return this.#lines - record.reduce((sum, cell) => sum + cell.split('\n').length - 1, 0);
   }
+}
+
+function linesBeforeFault(chunk: Buffer): number {
+  const [before = ''] = new TextDecoder().decode(chunk).split('\uFFFD', 1);
+  return before.split('\n').length - 1;
 }
 
 /** Whether the text does not end inside a character. */

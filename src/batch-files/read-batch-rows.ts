@@ -95,7 +95,7 @@ async function formatOf(path: string): Promise<BatchFileFormat> {
 }
 
 function unreadable(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
   switch (code) {
     case 'ENOENT':
       return 'does not exist; check the path';

@@ -1,0 +1,69 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { type BatchSnapshot, lanesAtOnce, noRows } from '../../src/protocol/batch.js';
+import { BatchWindow } from '../../src/workflows/batch-window.js';
+
+const shares = (window: BatchWindow) => window.running.reduce((sum, { concurrency }) => sum + concurrency, 0);
+
+describe('BatchWindow', () => {
+  test('admits as many shards as fit, each with its share, and prepares as many', () => {
+    const window = new BatchWindow({ shardRows: Array<number>(10).fill(50), concurrency: 60 });
+    expect(window.admitNext()).toEqual([0, 1, 2].map((shard) => ({ shard, concurrency: 20 })));
+    expect(window.prepareNext().map(({ shard }) => shard)).toEqual([3, 4, 5]);
+    expect([...window.admitNext(), ...window.prepareNext()]).toEqual([]);
+    window.finish(1, { ...noRows(), succeeded: 50 });
+    expect(window.admitNext()).toEqual([{ shard: 3, concurrency: 20 }]);
+    expect(window.prepareNext().map(({ shard }) => shard)).toEqual([6]);
+  });
+
+  test('gives larger shares when fewer shards are left than fit', () => {
+    const window = new BatchWindow({ shardRows: [10, 10], concurrency: 100 });
+    expect(window.admitNext()).toEqual([0, 1].map((shard) => ({ shard, concurrency: 50 })));
+  });
+
+  test('counts a shard once, however often it is told of, and knows no others', () => {
+    const window = new BatchWindow({ shardRows: [3, 4], concurrency: 1 });
+    expect(window.finish(0, { ...noRows(), succeeded: 3, tokens: 7 })).toBe(true);
+    expect(window.finish(0, { ...noRows(), succeeded: 3 })).toBe(false);
+    expect(window.finish(2, { ...noRows(), succeeded: 9 })).toBe(false);
+    expect(window.lose(1)).toBe(true);
+    expect(window.lose(1)).toBe(false);
+    expect(window.counts).toEqual({ ...noRows(), succeeded: 3, cancelled: 4, tokens: 7 });
+    expect(window.isDone).toBe(true);
+  });
+
+  test('never gives away more than the concurrency, runs every shard once, and loses nothing to a new run', () => {
+    const batch = fc.record({
+      shardRows: fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 1, maxLength: 40 }),
+      concurrency: fc.integer({ min: 1, max: 400 }),
+    });
+    // Each step: which of the running shards ends, and whether a new run begins after it.
+    const steps = fc.infiniteStream(fc.record({ ends: fc.nat(), rolls: fc.boolean() }));
+    fc.assert(
+      fc.property(batch, steps, (input, choices) => {
+        let window = new BatchWindow(input);
+        const admitted: number[] = [];
+        const prepared: number[] = [];
+        while (!window.isDone) {
+          admitted.push(...window.admitNext().map(({ shard }) => shard));
+          prepared.push(...window.prepareNext().map(({ shard }) => shard));
+          expect(shares(window)).toBeLessThanOrEqual(input.concurrency);
+          expect(window.running.length).toBeGreaterThanOrEqual(1);
+          expect(window.running.length).toBeLessThanOrEqual(lanesAtOnce(input.concurrency));
+          for (const { concurrency } of window.running) expect(concurrency).toBeGreaterThanOrEqual(1);
+          const { ends, rolls } = choices.next().value as { ends: number; rolls: boolean };
+          const { shard } = window.running[ends % window.running.length]!;
+          window.finish(shard, { ...noRows(), succeeded: input.shardRows[shard]! });
+          if (rolls) {
+            const snapshot = JSON.parse(JSON.stringify(window.snapshot())) as BatchSnapshot;
+            window = new BatchWindow({ ...input, snapshot });
+          }
+        }
+        const all = input.shardRows.map((_, shard) => shard);
+        expect(admitted).toEqual(all);
+        expect(new Set(prepared).size).toBe(prepared.length);
+        expect(window.counts.succeeded).toBe(input.shardRows.reduce((sum, rows) => sum + rows, 0));
+      }),
+    );
+  });
+});
