@@ -1,14 +1,12 @@
 import {
-  type Ceilings,
-  type LimitState,
   type Verdict,
   allowedConcurrency,
   allowedRate,
-  initialLimitState,
   judgeStart,
   nextLimitState,
   settledAfterMs,
 } from './control-law.js';
+import { type Ceilings, type LimitState, initialLimitState } from './limit-state.js';
 
 /** Interactive calls go ahead of batch calls. */
 export type Priority = 'interactive' | 'batch';
@@ -139,9 +137,10 @@ export class AgentGate {
 
   #start(): Permit {
     const nowMs = this.#clock.now();
-    this.#apply({ type: 'started', nowMs, waitedForRate: this.#waitedForRate });
+    const inFlight = this.#calls.size + 1;
+    this.#apply({ type: 'started', nowMs, inFlight, waitedForRate: this.#waitedForRate });
     this.#waitedForRate = false;
-    const call: Call = { startedAtMs: nowMs, startedInFlight: this.#calls.size + 1, isSettled: false };
+    const call: Call = { startedAtMs: nowMs, startedInFlight: inFlight, isSettled: false };
     this.#calls.add(call);
     this.#unsettled.push(call);
     return { release: (outcome, retryAfterMs) => this.#end(call, outcome, retryAfterMs) };

@@ -15,55 +15,13 @@
  * pause comes on top, growing and with full jitter, so that workers do not come back together.
  */
 
-/** Hard ceilings that hold whatever was learned. Absent: none. */
-export interface Ceilings {
-  maxConcurrency?: number;
-  maxPerMinute?: number;
-}
-
-/** All that is known about one agent's limits: plain JSON. Times in milliseconds of the caller's clock. */
-export interface LimitState {
-  /** Calls allowed in flight; whole calls count. */
-  limit: number;
-  isSlowStart: boolean;
-  grownAtMs: number;
-  /** By how much the next probe raises the limit, and how long after the last one. */
-  probeStep: number;
-  probeAfterMs: number;
-  probedAtMs: number;
-  /** The limit was raised by a probe that no refusal has answered. */
-  isProbing: boolean;
-  limitCutAtMs: number;
-  /** The rate curve; null while no rate was learned. Calls per second. */
-  rate: { peak: number; cut: number; climbedMs: number; cutAtMs: number } | null;
-  /** Paces starts at the rate. */
-  bucket: { tokens: number; atMs: number };
-  /** Calls that were let in, over the last moments. */
-  accepted: SlidingCount;
-  /** Greatest concurrency seen to be let in, lately. */
-  proven: SlidingPeak;
-  /** Smoothed time that calls took, and that refusals took. */
-  callMs: number;
-  refusalMs: number;
-  /** Refusals with no call let in between them. */
-  refusalsInRow: number;
-  /** Refusals in succession that came at a concurrency which had been let in. */
-  rateSuspicion: number;
-  refusedAtMs: number;
-  pausedUntilMs: number;
-  startedAtMs: number;
-}
-
-interface SlidingCount {
-  sinceMs: number;
-  current: number;
-  previous: number;
-}
-type SlidingPeak = SlidingCount;
+import { type Ceilings, type LimitState, initialLimitState } from './limit-state.js';
+import { climb, cutRateCurve, guessRate, rateAt, refill } from './rate-curve.js';
+import { peakOf, slide, sumOf } from './sliding-window.js';
 
 /** What happened. `inFlight` counts this agent's calls after the event. */
 export type LimitEvent =
-  | { type: 'started'; nowMs: number; waitedForRate: boolean }
+  | { type: 'started'; nowMs: number; inFlight: number; waitedForRate: boolean }
   /** Calls wait for the concurrency limit, and nothing else happened for a while. */
   | { type: 'waited'; nowMs: number; settledInFlight: number; letIn: number }
   | {
@@ -88,7 +46,6 @@ export type LimitEvent =
 export type Verdict =
   { mayStart: true } | { mayStart: false; reason: 'paused' | 'rate' | 'concurrency'; untilMs?: number };
 
-const FIRST_LIMIT = 4;
 const SLOW_START_MS = 50;
 /** Time between probes: doubled when one is refused, up to the time of so many landings; halved when one holds. */
 const PROBE_AFTER = { leastMs: 250, mostMs: 2_000, mostLandings: 50 };
@@ -96,40 +53,8 @@ const PROBE_AFTER = { leastMs: 250, mostMs: 2_000, mostLandings: 50 };
 const SPREAD = 4;
 const ACCEPTED_WINDOW = { leastMs: 1_000, mostMs: 10_000 };
 const PROVEN_WINDOW_MS = 4_000;
-/** How far the rate falls: at the first refusal, when the rate is a guess; later; and when nothing is let in at all. */
-const RATE_CUT = { first: 0.4, later: 0.1, inRow: 0.5 };
-/** The climb back to the peak takes this long, or the time of so many calls, whichever is longer. */
-const CLIMB = { leastMs: 5_000, calls: 30 };
-const LEAST_RATE = 1 / 60;
-/** Starts that may come together when the clock was late, as a share of a second's worth. */
-const BURST_SECONDS = 0.02;
 const PAUSE = { baseMs: 500, capMs: 30_000, leastMs: 50 };
 const FORGET_AFTER_MS = 10 * 60_000;
-
-/** What is assumed of an agent that was never called, or not for ten minutes. */
-export function initialLimitState(nowMs: number): LimitState {
-  return {
-    limit: FIRST_LIMIT,
-    isSlowStart: true,
-    grownAtMs: nowMs,
-    probeStep: 1,
-    probeAfterMs: PROBE_AFTER.leastMs,
-    probedAtMs: nowMs,
-    isProbing: false,
-    limitCutAtMs: Number.NEGATIVE_INFINITY,
-    rate: null,
-    bucket: { tokens: 1, atMs: nowMs },
-    accepted: { sinceMs: nowMs, current: 0, previous: 0 },
-    proven: { sinceMs: nowMs, current: 0, previous: 0 },
-    callMs: 0,
-    refusalMs: 0,
-    refusalsInRow: 0,
-    rateSuspicion: 0,
-    refusedAtMs: Number.NEGATIVE_INFINITY,
-    pausedUntilMs: Number.NEGATIVE_INFINITY,
-    startedAtMs: nowMs,
-  };
-}
 
 /** Calls allowed in flight: what was learned, under the ceiling; at least one. */
 export function allowedConcurrency(state: LimitState, ceilings: Ceilings): number {
@@ -139,7 +64,7 @@ export function allowedConcurrency(state: LimitState, ceilings: Ceilings): numbe
 /** Calls allowed per second: what was learned, under the ceiling; infinite when neither is there. */
 export function allowedRate(state: LimitState, ceilings: Ceilings): number {
   const ceiling = ceilings.maxPerMinute === undefined ? Number.POSITIVE_INFINITY : ceilings.maxPerMinute / 60;
-  return Math.min(state.rate === null ? Number.POSITIVE_INFINITY : curveAt(state.rate), ceiling);
+  return Math.min(state.rate === null ? Number.POSITIVE_INFINITY : rateAt(state.rate), ceiling);
 }
 
 /** How long a call must have lasted to be taken as let in, in milliseconds. */
@@ -194,7 +119,8 @@ type EndedEvent = Extract<LimitEvent, { type: 'ended' }>;
 
 function afterStart(before: LimitState, event: StartedEvent, ceilings: Ceilings): LimitState {
   const { nowMs } = event;
-  const state = nowMs - before.startedAtMs > FORGET_AFTER_MS ? initialLimitState(nowMs) : before;
+  const isStale = event.inFlight === 1 && nowMs - before.startedAtMs > FORGET_AFTER_MS;
+  const state = isStale ? initialLimitState(nowMs) : before;
   const pace = startPace(state, ceilings);
   if (pace === Number.POSITIVE_INFINITY) return { ...state, startedAtMs: nowMs };
   const bucket = refill(state.bucket, pace, nowMs);
@@ -202,13 +128,8 @@ function afterStart(before: LimitState, event: StartedEvent, ceilings: Ceilings)
     ...state,
     startedAtMs: nowMs,
     bucket: { ...bucket, tokens: Math.max(0, bucket.tokens - 1) },
-    rate: event.waitedForRate ? climb(state.rate, nowMs - state.startedAtMs) : state.rate,
+    rate: event.waitedForRate && state.rate !== null ? climb(state.rate, nowMs - state.startedAtMs) : state.rate,
   };
-}
-
-/** A rate is only raised while it is what holds calls back: an unused one proves nothing. */
-function climb(rate: LimitState['rate'], elapsedMs: number): LimitState['rate'] {
-  return rate === null ? null : { ...rate, climbedMs: rate.climbedMs + Math.min(elapsedMs, climbTimeMs(rate) / 10) };
 }
 
 function afterWait(state: LimitState, event: WaitedEvent, ceilings: Ceilings): LimitState {
@@ -323,49 +244,13 @@ function cutLimit(state: LimitState, event: EndedEvent): LimitState {
 }
 
 function cutRate(state: LimitState, event: EndedEvent): LimitState {
-  const { nowMs } = event;
-  if (state.rate === null) {
-    const peak = Math.max(LEAST_RATE, acceptedPerSecond(state, nowMs));
-    return withRate(state, { peak, cut: RATE_CUT.first, climbedMs: 0, cutAtMs: nowMs });
-  }
-  if (event.startedAtMs < state.rate.cutAtMs) return state;
-  const refused = curveAt(state.rate);
-  // Refused on the way up to the old peak: the limit is lower now, so aim lower than where it was met.
-  const peak = Math.max(LEAST_RATE, refused < state.rate.peak ? refused * 0.98 : refused);
-  const cut = state.refusalsInRow >= 2 ? RATE_CUT.inRow : RATE_CUT.later;
-  return withRate(state, { peak, cut, climbedMs: 0, cutAtMs: nowMs });
-}
-
-function withRate(state: LimitState, rate: NonNullable<LimitState['rate']>): LimitState {
-  return { ...state, rate, bucket: { tokens: 0, atMs: rate.cutAtMs } };
-}
-
-/** From `1 - cut` of the peak, steeply up, flat around the peak, then ever faster beyond. */
-function curveAt(rate: NonNullable<LimitState['rate']>): number {
-  const x = rate.climbedMs / climbTimeMs(rate) - 1;
-  return Math.max(LEAST_RATE, rate.peak * (1 + (x < 0 ? rate.cut : Math.max(rate.cut, 0.15)) * x ** 3));
-}
-
-function climbTimeMs(rate: NonNullable<LimitState['rate']>): number {
-  // A first guess is not worth waiting long for.
-  if (rate.cut === RATE_CUT.first) return CLIMB.leastMs;
-  return Math.max(CLIMB.leastMs, (CLIMB.calls / rate.peak) * 1000);
-}
-
-function refill(bucket: LimitState['bucket'], rate: number, nowMs: number): LimitState['bucket'] {
-  const capacity = Math.max(1, rate * BURST_SECONDS);
-  const elapsedMs = Math.max(0, nowMs - bucket.atMs);
-  return { tokens: Math.min(capacity, bucket.tokens + (elapsedMs / 1000) * rate), atMs: nowMs };
-}
-
-function slide(window: SlidingCount, nowMs: number, lengthMs: number, change: (value: number) => number): SlidingCount {
-  const elapsedMs = nowMs - window.sinceMs;
-  if (elapsedMs < lengthMs) return { ...window, current: change(window.current) };
-  return { sinceMs: nowMs, current: change(0), previous: elapsedMs < 2 * lengthMs ? window.current : 0 };
-}
-
-function peakOf(window: SlidingPeak): number {
-  return Math.max(window.current, window.previous);
+  const { nowMs, startedAtMs } = event;
+  if (state.rate !== null && startedAtMs < state.rate.cutAtMs) return state;
+  const rate =
+    state.rate === null
+      ? guessRate(acceptedPerSecond(state, nowMs), nowMs)
+      : cutRateCurve(state.rate, state.refusalsInRow >= 2, nowMs);
+  return { ...state, rate, bucket: { tokens: 0, atMs: nowMs } };
 }
 
 function acceptedWindowMs(state: LimitState): number {
@@ -373,10 +258,8 @@ function acceptedWindowMs(state: LimitState): number {
 }
 
 function acceptedPerSecond(state: LimitState, nowMs: number): number {
-  const { sinceMs, current, previous } = state.accepted;
   const windowMs = acceptedWindowMs(state);
-  const share = Math.min(1, (nowMs - sinceMs) / windowMs);
-  return ((current + previous * (1 - share)) * 1000) / windowMs;
+  return (sumOf(state.accepted, nowMs, windowMs) * 1000) / windowMs;
 }
 
 function smoothed(value: number, sample: number): number {

@@ -1,5 +1,5 @@
 import { AgentGate, type GateClock, type GateStatus, type Permit, type Priority, type Wait } from './agent-gate.js';
-import type { Ceilings } from './control-law.js';
+import type { Ceilings } from './limit-state.js';
 
 export type { GateStatus, Permit, Priority, Wait } from './agent-gate.js';
 

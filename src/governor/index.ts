@@ -8,4 +8,4 @@ export {
   type Wait,
   createGovernor,
 } from './governor.js';
-export { type Ceilings, type LimitState, initialLimitState, judgeStart, nextLimitState } from './control-law.js';
+export type { Ceilings } from './limit-state.js';

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { AgentGate, type Permit, type Priority, type Wait } from '../../src/governor/agent-gate.js';
-import type { Ceilings } from '../../src/governor/control-law.js';
+import type { Ceilings } from '../../src/governor/limit-state.js';
 import { createWorld } from './governor-simulation.js';
 
 let world: ReturnType<typeof createWorld>;

@@ -1,5 +1,5 @@
 import { AgentGate, type GateClock, type GateStatus } from '../../src/governor/agent-gate.js';
-import type { Ceilings } from '../../src/governor/control-law.js';
+import type { Ceilings } from '../../src/governor/limit-state.js';
 
 /** A limit as the server keeps it. `enter` decides at the door; an admitted call leaves later. */
 export interface ServerLimit {

@@ -1,0 +1,71 @@
+import type { RateCurve, TokenBucket } from './rate-curve.js';
+import type { SlidingWindow } from './sliding-window.js';
+
+/** Hard ceilings that hold whatever was learned. Absent: none. */
+export interface Ceilings {
+  maxConcurrency?: number;
+  maxPerMinute?: number;
+}
+
+/** All that is known about one agent's limits: plain JSON. Times in milliseconds of the caller's clock. */
+export interface LimitState {
+  /** Calls allowed in flight; whole calls count. */
+  limit: number;
+  isSlowStart: boolean;
+  grownAtMs: number;
+  /** By how much the next probe raises the limit, and how long after the last one. */
+  probeStep: number;
+  probeAfterMs: number;
+  probedAtMs: number;
+  /** The limit was raised by a probe that no refusal has answered. */
+  isProbing: boolean;
+  limitCutAtMs: number;
+  /** The rate curve; null while no rate was learned. Calls per second. */
+  rate: RateCurve | null;
+  /** Paces starts at the rate. */
+  bucket: TokenBucket;
+  /** Calls that were let in, over the last moments. */
+  accepted: SlidingWindow;
+  /** Greatest concurrency seen to be let in, lately. */
+  proven: SlidingWindow;
+  /** Smoothed time that calls took, and that refusals took. */
+  callMs: number;
+  refusalMs: number;
+  /** Refusals with no call let in between them. */
+  refusalsInRow: number;
+  /** Refusals in succession that came at a concurrency which had been let in. */
+  rateSuspicion: number;
+  refusedAtMs: number;
+  pausedUntilMs: number;
+  startedAtMs: number;
+}
+
+const FIRST_LIMIT = 4;
+const FIRST_PROBE_AFTER_MS = 250;
+/** Before any time of a clock; infinity is no JSON. */
+const NEVER = -1;
+
+/** What is assumed of an agent that was never called, or not for ten minutes. */
+export function initialLimitState(nowMs: number): LimitState {
+  return {
+    limit: FIRST_LIMIT,
+    isSlowStart: true,
+    grownAtMs: nowMs,
+    probeStep: 1,
+    probeAfterMs: FIRST_PROBE_AFTER_MS,
+    probedAtMs: nowMs,
+    isProbing: false,
+    limitCutAtMs: NEVER,
+    rate: null,
+    bucket: { tokens: 1, atMs: nowMs },
+    accepted: { sinceMs: nowMs, current: 0, previous: 0 },
+    proven: { sinceMs: nowMs, current: 0, previous: 0 },
+    callMs: 0,
+    refusalMs: 0,
+    refusalsInRow: 0,
+    rateSuspicion: 0,
+    refusedAtMs: NEVER,
+    pausedUntilMs: NEVER,
+    startedAtMs: nowMs,
+  };
+}
