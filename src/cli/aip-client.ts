@@ -1,4 +1,5 @@
-import { AipClient, workersOf } from '../client/index.js';
+import { once } from 'node:events';
+import { AipClient } from '../client/index.js';
 import { findAgentRid, loadTemporalConfig } from '../config.js';
 import type { Sources } from '../config.js';
 import type { Output } from './output.js';
@@ -9,28 +10,41 @@ import type { Output } from './output.js';
  * @throws ConfigError, TemporalUnreachableError and what `run` throws.
  */
 export async function withAipClient<T>(
-  call: { sources: Sources; output: Output },
+  call: { sources: Sources; output: Output; signal?: AbortSignal },
   run: (aip: AipClient) => Promise<T>,
 ): Promise<T> {
   const { connection, namespace, taskQueue } = loadTemporalConfig(call.sources);
   const agentRid = call.sources.flags.agentRid === undefined ? undefined : findAgentRid(call.sources);
   call.output.detail(`Temporal ${connection.address}, namespace ${namespace}, task queue ${taskQueue}`);
-  const aip = await AipClient.connect({
+  const connecting = AipClient.connect({
     connection: { ...connection, tls: connection.tls ?? null },
     namespace,
     taskQueue,
     ...(agentRid === undefined ? {} : { agentRid }),
   });
   try {
+    const aip = await orAborted(connecting, call.signal);
     return await run(aip);
   } finally {
-    await aip.close();
+    // Left in the middle of connecting, nobody waits for the rest of it.
+    const closing = connecting.then(
+      (aip) => aip.close(),
+      () => undefined,
+    );
+    if (call.signal?.aborted !== true) await closing;
   }
 }
 
-/** Says, before a wait begins, when there is nobody to do the work. */
-export async function warnWithoutWorker(aip: AipClient, output: Output): Promise<void> {
-  const workers = await workersOf(aip);
-  if (workers.length > 0) return;
-  output.note(`No worker polls task queue ${aip.taskQueue}: start one with \`aip-temporal worker\`. Waiting for it.`);
+/** The promise's end, or the signal's reason if that comes first. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  const settled = new AbortController();
+  const aborted = once(signal, 'abort', { signal: settled.signal }).then((): never => signal.throwIfAborted() as never);
+  try {
+    signal.throwIfAborted();
+    return await Promise.race([promise, aborted]);
+  } finally {
+    settled.abort();
+    aborted.catch(() => undefined);
+  }
 }

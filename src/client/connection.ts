@@ -33,10 +33,12 @@ export function addressOf(client: Client): string {
  */
 export async function connectToTemporal(options: ConnectOptions = {}): Promise<Client> {
   const address = options.connection?.address ?? 'localhost:7233';
-  let connection: Connection;
+  const connection = Connection.lazy({ connectTimeout: '5 seconds', ...options.connection });
   try {
-    connection = await Connection.connect({ connectTimeout: '5 seconds', ...options.connection });
+    await connection.ensureConnected();
   } catch (error) {
+    // Unclosed, its channel would go on trying for as long as the process lives.
+    await connection.close();
     throw new TemporalUnreachableError(address, reasonOf(error));
   }
   return new Client({

@@ -47,6 +47,7 @@ export type { ExchangeEvent, FollowOptions } from './follow.js';
 export type { ConversationFilter } from './list-conversations.js';
 export { LiveText } from './live-text.js';
 export type { RestartEvent, TextEvent } from './live-text.js';
+export { checkedMessage } from './message-check.js';
 export type { MessageInput } from './message-check.js';
 export { exchangeProgress, waitOf } from './pending-activities.js';
 export type { PendingActivity, Wait } from './pending-activities.js';

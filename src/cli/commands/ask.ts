@@ -1,3 +1,4 @@
+import { checkedMessage } from '../../client/index.js';
 import { findAgentRid, loadAgentRid } from '../../config.js';
 import { command, JSON_OPTION, TEMPORAL_SETTINGS } from '../command.js';
 import { withAipClient } from '../aip-client.js';
@@ -39,13 +40,16 @@ export const askCommand = command<AskCommandOptions>({
   async run({ args, options, sources, output, io, signal }) {
     const { conversation: id, messageId, stream = false } = options;
     const agentRid = id === undefined ? loadAgentRid(sources) : findAgentRid(sources);
-    const text = await textOf(args[0] ?? '', io);
-    return withAipClient({ sources, output }, async (aip) => {
+    const message = checkedMessage({
+      text: await textOf(args[0] ?? '', io),
+      ...messageChoices(options),
+      ...(messageId === undefined ? {} : { messageId }),
+    });
+    return withAipClient({ sources, output, signal }, async (aip) => {
       const conversation = aip.conversation(id, {
         ...conversationSettings(options, agentRid),
         ...(id === undefined ? { idleTimeoutMs: UNNAMED_IDLE_MS } : {}),
       });
-      const message = { text, ...messageChoices(options), ...(messageId === undefined ? {} : { messageId }) };
       const onAccepted = () => output.detail(`Conversation ${conversation.id} accepted the message`);
       const events = conversation.stream(message, { signal, onAccepted });
       try {

@@ -70,7 +70,7 @@ const run = command<RunOptions>({
     try {
       // Before Temporal is asked for: bad input is refused wherever it is met.
       await readThrough(input.rows);
-      return await withAipClient({ sources, output }, async (aip) => {
+      return await withAipClient({ sources, output, signal }, async (aip) => {
         const submission = { ...submissionOf(options, input.rows, args), batchId, agentRid };
         if (options.id === undefined) output.note(`Batch ${batchId}`);
         if (options.detach === true) return detach(aip, submission, output);
@@ -205,7 +205,7 @@ const status = command<{ watch?: boolean }>({
   settings: TEMPORAL_SETTINGS,
   examples: [['aip-temporal batch status monday --watch', 'a progress bar, from anywhere']],
   async run({ args: [id = ''], options, sources, output, io, signal }) {
-    await withAipClient({ sources, output }, async (aip) => {
+    await withAipClient({ sources, output, signal }, async (aip) => {
       const description = await describeBatch(aip, id);
       if (output.isJson && options.watch !== true) return output.json(description);
       if (!output.isJson) output.result(batchLines(description).join('\n'));
@@ -242,7 +242,7 @@ const results = command<OutputOptions>({
   settings: TEMPORAL_SETTINGS,
   examples: [['aip-temporal batch results monday --out answers.jsonl --errors errors.jsonl', 'on any machine']],
   async run({ args: [batchId = ''], options, sources, output, io, signal }) {
-    return withAipClient({ sources, output }, (aip) => collect({ aip, batchId, options, output, io, signal }));
+    return withAipClient({ sources, output, signal }, (aip) => collect({ aip, batchId, options, output, io, signal }));
   },
 });
 
@@ -252,8 +252,8 @@ const cancel = command({
   args: [ID_ARGUMENT],
   settings: TEMPORAL_SETTINGS,
   examples: [['aip-temporal batch cancel monday', 'its answers so far: aip-temporal batch results monday']],
-  async run({ args: [id = ''], sources, output }) {
-    await withAipClient({ sources, output }, async (aip) => {
+  async run({ args: [id = ''], sources, output, signal }) {
+    await withAipClient({ sources, output, signal }, async (aip) => {
       output.note((await cancelBatch(aip, id)) ? `Asked batch ${id} to cancel` : `Batch ${id} had ended before`);
     });
   },

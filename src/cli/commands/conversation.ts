@@ -20,9 +20,9 @@ const list = command<{ running?: boolean; agent?: string; needsAttention?: boole
   ],
   settings: ['agentRid', ...TEMPORAL_SETTINGS],
   examples: [['aip-temporal conversation list --running', 'what is open now']],
-  async run({ options, sources, output }) {
+  async run({ options, sources, output, signal }) {
     const { limit = 50 } = options;
-    await withAipClient({ sources, output }, async (aip) => {
+    await withAipClient({ sources, output, signal }, async (aip) => {
       const rows: ConversationSummary[] = [];
       const filter = {
         ...(aip.agentRid === undefined ? {} : { agentRid: aip.agentRid }),
@@ -59,8 +59,8 @@ const show = command({
   options: [JSON_OPTION],
   settings: TEMPORAL_SETTINGS,
   examples: [['aip-temporal conversation show support-17', 'phase, queue, session, next try']],
-  async run({ args: [id = ''], sources, output }) {
-    await withAipClient({ sources, output }, async (aip) => {
+  async run({ args: [id = ''], sources, output, signal }) {
+    await withAipClient({ sources, output, signal }, async (aip) => {
       const conversation = aip.conversation(id);
       const description = await conversation.describe();
       const status = await conversation.status().catch((error: unknown) => {
@@ -131,8 +131,8 @@ const transcript = command<{ from?: number }>({
   ],
   settings: TEMPORAL_SETTINGS,
   examples: [['aip-temporal conversation transcript support-17 --json', 'one exchange a line']],
-  async run({ args: [id = ''], options, sources, output }) {
-    await withAipClient({ sources, output }, async (aip) => {
+  async run({ args: [id = ''], options, sources, output, signal }) {
+    await withAipClient({ sources, output, signal }, async (aip) => {
       const choice = options.from === undefined ? {} : { from: options.from };
       for await (const exchange of aip.conversation(id).transcript(choice)) {
         if (output.isJson) output.json(exchange);
@@ -164,9 +164,9 @@ const cancel = command<{ exchange?: boolean; messageId?: string; response?: stri
     ['aip-temporal conversation cancel support-17', 'ends the conversation as Canceled'],
     ['aip-temporal conversation cancel support-17 --exchange', 'stops the answer that is being written'],
   ],
-  async run({ args: [id = ''], options, sources, output }) {
+  async run({ args: [id = ''], options, sources, output, signal }) {
     const { messageId, response } = options;
-    await withAipClient({ sources, output }, async (aip) => {
+    await withAipClient({ sources, output, signal }, async (aip) => {
       const conversation = aip.conversation(id);
       if (options.exchange === true || messageId !== undefined || response !== undefined) {
         await conversation.cancelExchange({
@@ -190,8 +190,8 @@ const close = command({
   args: [ID_ARGUMENT],
   settings: TEMPORAL_SETTINGS,
   examples: [['aip-temporal conversation close support-17', 'ends it as Completed']],
-  async run({ args: [id = ''], sources, output }) {
-    await withAipClient({ sources, output }, async (aip) => {
+  async run({ args: [id = ''], sources, output, signal }) {
+    await withAipClient({ sources, output, signal }, async (aip) => {
       await aip.conversation(id).close();
       output.note(`Asked ${id} to close; it ends when its queue is finished`);
     });

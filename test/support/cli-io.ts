@@ -1,0 +1,70 @@
+import { PassThrough, Readable, Writable } from 'node:stream';
+import type { CliIo } from '../../src/cli/command.js';
+import { runCli } from '../../src/cli/run-cli.js';
+import type { Environment } from '../../src/config.js';
+
+/** A command line that runs in this process. */
+export interface CliRun {
+  /** Resolves with the exit code. */
+  exited: Promise<number>;
+  /** All that was written so far. */
+  stdout(): string;
+  stderr(): string;
+  /** As Ctrl-C or a supervisor would. */
+  signal(name: 'SIGINT' | 'SIGTERM'): void;
+  /** Feeds stdin. */
+  type(text: string): void;
+}
+
+/** A finished command line. */
+export interface CliResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+class Collected extends Writable {
+  text = '';
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString('utf8');
+    done();
+  }
+}
+
+/**
+ * Starts a command line with streams of its own.
+ *
+ * @param options.env The whole environment; nothing of the real one is seen.
+ * @param options.stdin Text, then the end. Default: open until the test types.
+ */
+export function startCli(args: string[], options: { env?: Environment; stdin?: string } = {}): CliRun {
+  const stdout = new Collected();
+  const stderr = new Collected();
+  const typed = new PassThrough();
+  const handlers = new Set<(name: 'SIGINT' | 'SIGTERM') => void>();
+  const io: CliIo = {
+    stdin: options.stdin === undefined ? typed : Readable.from([Buffer.from(options.stdin)]),
+    stdout,
+    stderr,
+    // Keeps away from the real settings of whoever runs the tests.
+    env: { XDG_CONFIG_HOME: '/nonexistent', AIP_DATA_DIR: '/nonexistent', ...options.env },
+    onSignal(handler) {
+      handlers.add(handler);
+      return () => handlers.delete(handler);
+    },
+  };
+  return {
+    exited: runCli(args, io),
+    stdout: () => stdout.text,
+    stderr: () => stderr.text,
+    signal: (name) => handlers.forEach((handler) => handler(name)),
+    type: (text) => void typed.write(text),
+  };
+}
+
+/** Runs a command line to its end. */
+export async function cli(args: string[], options: { env?: Environment; stdin?: string } = {}): Promise<CliResult> {
+  const run = startCli(args, options);
+  const code = await run.exited;
+  return { code, stdout: run.stdout(), stderr: run.stderr() };
+}
