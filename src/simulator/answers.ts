@@ -80,11 +80,13 @@ export function simulatedAnswer(input: AnswerInput): string {
   const directives = parseDirectives(input.text);
   if (directives.answer !== undefined) return directives.answer;
   const hash = textHash(input.text);
+  const first = hash % remarks.length;
+  const second = (first + 1 + ((hash >>> 8) % (remarks.length - 1))) % remarks.length;
   const question = input.text.length > 120 ? `${sliceWhole(input.text, 120)}…` : input.text;
   const parts = [
     `**Answer ${input.turn}** (agent ${input.agentVersion}, question #${hash.toString(16).padStart(8, '0')})`,
     `You asked: “${question}”`,
-    `- ${remarks[hash % remarks.length]}\n- ${remarks[(hash >>> 8) % remarks.length]}`,
+    `- ${remarks[first]}\n- ${remarks[second]}`,
   ];
   const names = Object.keys(input.parameterInputs ?? {}).sort();
   if (names.length > 0) parts.push(`Known: ${names.map((name) => describe(name, input.parameterInputs)).join(', ')}.`);
