@@ -55,9 +55,8 @@ export class ProgressReport {
   }
 }
 
-/** Progress as it goes into heartbeat details: the text's tail, within its bound. */
-export function boundedProgress(progress: ExchangeProgress): ExchangeProgress {
-  const surplus = progress.text.length - LIMITS.heartbeatTextCharacters;
-  if (surplus <= 0) return progress;
-  return { ...progress, text: progress.text.slice(surplus), textOffset: progress.textOffset + surplus };
+/** Progress as it goes into heartbeat details: the text's tail, within its bound, after all that people look for first. */
+export function boundedProgress({ text, textOffset, ...rest }: ExchangeProgress): ExchangeProgress {
+  const surplus = Math.max(0, text.length - LIMITS.heartbeatTextCharacters);
+  return { ...rest, text: text.slice(surplus), textOffset: textOffset + surplus };
 }

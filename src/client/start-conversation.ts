@@ -5,6 +5,7 @@ import type { ConversationInput } from '../protocol/conversation.js';
 import { outcomeQuery } from '../protocol/conversation.js';
 import type { ExchangeOutcome } from '../protocol/exchange.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
+import { summaryLine } from '../protocol/summary-line.js';
 import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
 import type { ClientContext } from './connection.js';
 import { ConversationExistsError } from './errors.js';
@@ -65,15 +66,8 @@ export function startOptions(
       { key: searchAttributeKeys.state, value: 'open' },
       ...(input.batchId === undefined ? [] : [{ key: searchAttributeKeys.batch, value: input.batchId }]),
     ]),
-    // A summary is a payload, which a codec may encrypt: text may stand in it.
-    staticSummary: input.title ?? preview(first),
+    staticSummary: summaryLine(input.title ?? first),
   };
-}
-
-/** The first 80 characters, in one line. */
-function preview(text: string): string {
-  const line = text.replace(/\s+/g, ' ').trim();
-  return line.length <= 80 ? line : `${line.slice(0, 79)}…`;
 }
 
 /** Starts a conversation without a first message, or as a one-shot with `turns`. @throws ConversationExistsError */

@@ -1,5 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type {
+  ExchangeError,
   ExchangeMode,
   ExchangeOutcome,
   ExchangeStatus,
@@ -163,6 +164,8 @@ export interface ConversationStatus {
   queue: { messageId: string; index: number; textPreview: string }[];
   totals: ConversationTotals;
   exchanges: number;
+  /** Why the last exchange failed; absent when it did not: then nobody has to look. */
+  lastFailure?: { messageId: string; index: number; error: ExchangeError };
   parameters: ParameterInputs;
   title?: string;
   closing: boolean;

@@ -15,6 +15,7 @@ export function statusOf(
   const phase = phaseOf(state, running, run);
   const waiting = waitOf(phase, input, state);
   const { message } = running ?? {};
+  const last = state.outcomes().at(-1);
   const { answered, interrupted, cancelled, failed } = state.totals;
   return {
     agentRid: input.agentRid,
@@ -34,6 +35,9 @@ export function statusOf(
     queue: state.queue.map(({ messageId, index, text }) => ({ messageId, index, textPreview: preview(text) })),
     totals: { ...state.totals },
     exchanges: answered + interrupted + cancelled + failed,
+    ...(last?.error !== undefined && {
+      lastFailure: { messageId: last.messageId, index: last.index, error: last.error },
+    }),
     parameters: { ...input.parameterInputs, ...state.parameters },
     ...(state.title !== undefined && { title: state.title }),
     closing: state.isClosing,
@@ -43,18 +47,37 @@ export function statusOf(
 
 /** The same as markdown for the Temporal UI: state first, nothing vital last, no user text (it travels in a URL). */
 export function detailsOf(status: ConversationStatus): string {
-  const { totals } = status;
-  const wait = status.waitingFor === undefined ? '' : `: ${status.waitingFor}`;
+  const { totals, session, lastFailure, queue } = status;
   return [
-    `**${status.phase}**${wait}`,
+    `**${status.phase}**${waitText(status)}`,
     '',
-    `- queue: ${status.queue.length}`,
-    `- exchanges: ${totals.answered} answered, ${totals.interrupted} interrupted, ${totals.cancelled} cancelled, ${totals.failed} failed`,
-    `- tokens: ${totals.tokens}`,
-    `- session: ${status.session?.sessionRid ?? 'none yet'} (${totals.sessions} so far)`,
+    ...(lastFailure === undefined ? [] : [`- **exchange ${lastFailure.index} failed**: ${failureText(lastFailure)}`]),
+    `- exchanges: ${countsText(totals)}; ${queue.length} queued; ${totals.tokens} tokens`,
+    `- session${totals.sessions > 1 ? ` ${totals.sessions}` : ''}: ${session?.sessionRid ?? 'none yet'}`,
     `- agent: ${status.agentRid}`,
+    // The UI cuts the last lines off.
+    '- \u00a0',
+    '- \u00a0',
     '',
   ].join('\n');
+}
+
+function waitText({ waitingFor, waitingUntil }: ConversationStatus): string {
+  if (waitingFor === undefined) return '';
+  const until = waitingUntil === undefined ? '' : ` until ${waitingUntil.replace('T', ' ').replace(/\.\d+/, '')}`;
+  return `, waiting for ${waitingFor}${until}`;
+}
+
+/** Name and id, for Palantir's pages and its support; the whole message stands at the failed activity. */
+function failureText({ error }: NonNullable<ConversationStatus['lastFailure']>): string {
+  const instance = error.errorInstanceId === undefined ? '' : ` (errorInstanceId ${error.errorInstanceId})`;
+  return `${error.errorName}${instance}`;
+}
+
+/** `3 answered, 1 failed`: what there is none of is left out. */
+function countsText({ answered, interrupted, cancelled, failed }: ConversationStatus['totals']): string {
+  const counts = Object.entries({ interrupted, cancelled, failed }).filter(([, count]) => count > 0);
+  return [`${answered} answered`, ...counts.map(([state, count]) => `${count} ${state}`)].join(', ');
 }
 
 function phaseOf(
@@ -81,7 +104,7 @@ function waitOf(
     case 'openingSession':
       return { waitingFor: 'a session' };
     case 'exchanging':
-      return { waitingFor: "the agent's answer (see the pending activity for limits and retries)" };
+      return { waitingFor: "the agent's answer (limits and retries: see Pending Activities)" };
     case 'cancelling':
       return { waitingFor: 'the agent to end the exchange' };
     case 'rolling':

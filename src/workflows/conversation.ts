@@ -123,7 +123,7 @@ class ConversationRun {
   }
 
   async #exchange(message: QueuedMessage): Promise<void> {
-    const running = runningExchange(message);
+    const running = runningExchange(message, () => this.#describe());
     this.#running = running;
     this.#scope = new CancellationScope({ cancellable: true });
     this.#describe();

@@ -22,6 +22,7 @@ import type {
   ParameterInputs,
 } from '../protocol/exchange.js';
 import { FAILURE_TYPES, type FailureClass, type FailureDetails } from '../protocol/failures.js';
+import { summaryLine } from '../protocol/summary-line.js';
 import { cleanUpActivities, exchangeActivities, sessionActivities } from './activity-proxies.js';
 import { shortened, withTranscript } from './carry-over.js';
 import type { ConversationState } from './conversation-state.js';
@@ -106,7 +107,7 @@ export class ExchangeRunner {
     const { message, activityId } = running;
     const activities = exchangeActivities({
       activityId,
-      summary: `exchange ${message.index}`,
+      summary: `exchange ${message.index}: ${summaryLine(message.text)}`,
       timeoutMs: this.#exchangeTimeoutMs,
     });
     const send = this.#mode(message) === 'blocking' ? activities.blockingContinue : activities.streamingContinue;
@@ -257,13 +258,24 @@ export class ExchangeRunner {
   }
 }
 
-/** Makes the running exchange of a message that was taken out of the queue. */
-export function runningExchange(message: QueuedMessage): RunningExchange {
+/**
+ * Makes the running exchange of a message that was taken out of the queue.
+ *
+ * @param onPhase Called at each change of its phase, so that what people see keeps up with it.
+ */
+export function runningExchange(message: QueuedMessage, onPhase: () => void): RunningExchange {
+  let phase: RunningExchange['phase'] = 'openingSession';
   return {
     message,
     activityId: exchangeActivityId(message.index),
     startedAt: new Date().toISOString(),
-    phase: 'openingSession',
+    get phase() {
+      return phase;
+    },
+    set phase(next) {
+      phase = next;
+      onPhase();
+    },
   };
 }
 
