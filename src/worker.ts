@@ -32,11 +32,13 @@ const builtBundle = () => fileURLToPath(new URL('./workflow-bundle.js', import.m
  * fast) and for those of batches, with one governor and one connection pool for all.
  *
  * @param options.workflowBundlePath Default: the bundle of the build.
+ * @param options.workflowOptions Added to the options of the worker for workflows; `maxCachedWorkflows: 0` has every step
+ *   replayed.
  * @throws When Temporal cannot be reached, or the namespace does not exist.
  */
 export async function createAipWorker(
   config: WorkerConfig,
-  options: { workflowBundlePath?: string } = {},
+  options: { workflowBundlePath?: string; workflowOptions?: Pick<WorkerOptions, 'maxCachedWorkflows'> } = {},
 ): Promise<AipWorker> {
   const { limits, taskQueue, namespace } = config;
   const api = createApi(config.foundry);
@@ -49,7 +51,7 @@ export async function createAipWorker(
   const identity = config.identity ?? `aip-temporal@${hostname()}`;
   const shared = { connection, namespace, shutdownGraceTime: limits.shutdownGraceMs } satisfies Partial<WorkerOptions>;
 
-  const workers = await Promise.all([
+  const creating = [
     Worker.create({
       ...shared,
       identity: `${identity}/workflows`,
@@ -57,6 +59,7 @@ export async function createAipWorker(
       workflowBundle: { codePath: options.workflowBundlePath ?? builtBundle() },
       // A dead worker's sticky queue holds its workflow tasks this long.
       stickyQueueScheduleToStartTimeout: '1 second',
+      ...options.workflowOptions,
     }),
     Worker.create({
       ...shared,
@@ -74,27 +77,36 @@ export async function createAipWorker(
       maxConcurrentActivityTaskExecutions: limits.maxConcurrentLanes,
       maxHeartbeatThrottleInterval: DEFAULTS.heartbeatThrottleMs.batch,
     }),
-  ]);
-  return aipWorker(workers, { identity, connection, api });
+  ];
+  try {
+    return aipWorker(await Promise.all(creating), { identity, connection, api });
+  } catch (error) {
+    await Promise.allSettled(creating);
+    await Promise.allSettled([connection.close(), api.close()]);
+    throw error;
+  }
 }
 
 function aipWorker(
   workers: Worker[],
   { identity, connection, api }: { identity: string; connection: NativeConnection; api: AgentsApi },
 ): AipWorker {
+  let isStopping = false;
   const shutdown = () => {
+    isStopping = true;
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
+  // One of three that fails takes the others with it: half a worker would look alive and do nothing.
+  const runOne = (worker: Worker) => worker.run().finally(shutdown);
   return {
     identity,
     shutdown,
     async run() {
       try {
-        await Promise.all(workers.map((worker) => worker.run()));
-      } catch (error) {
-        // One of three that fails takes the others with it: half a worker would look alive and do nothing.
-        shutdown();
-        throw error;
+        if (isStopping) return;
+        const ends = await Promise.allSettled(workers.map(runOne));
+        const failed = ends.find((end) => end.status === 'rejected');
+        if (failed !== undefined) throw failed.reason;
       } finally {
         await Promise.allSettled([connection.close(), api.close()]);
       }

@@ -13,6 +13,8 @@ export function applicationFailure(
   const details: FailureDetails = {
     class: failureClass,
     sends: memory.sends,
+    traceNumber: memory.traceNumber,
+    mayBeSent: memory.mayBeSent,
     ...(error.status !== undefined && { status: error.status }),
     ...(error.errorCode !== undefined && { errorCode: error.errorCode }),
     ...(error.errorInstanceId !== undefined && { errorInstanceId: error.errorInstanceId }),

@@ -1,3 +1,4 @@
+import { Context } from '@temporalio/activity';
 import type { CancelExchangeActivityInput, CancelExchangeResult } from '../protocol/activities.js';
 import { DEFAULTS } from '../protocol/defaults.js';
 import { applicationFailure } from './application-failure.js';
@@ -9,9 +10,13 @@ import {
   retryDecision,
 } from './exchange-failure.js';
 import type { ExchangeProtocol } from './exchange-protocol.js';
+import { startHeartbeat } from './heartbeat.js';
 
 /** By now the exchange was sent long ago, or never: no need to wait for it to begin (milliseconds). */
 const TOO_EARLY_MS = 1_000;
+
+/** So that another worker takes over soon when this one dies (milliseconds). */
+const BEAT_MS = 2_000;
 
 /**
  * Makes `cancelExchange`: the workflow's own clean-up, for an exchange whose activity could not say how it ended. Ends it
@@ -27,11 +32,14 @@ export function createCancelExchangeActivity({ protocol }: { protocol: ExchangeP
       silenceTimeoutMs: DEFAULTS.silenceTimeoutMs,
       priority: 'interactive' as const,
     };
+    const heartbeat = startHeartbeat(Context.current(), BEAT_MS, () => undefined);
     try {
       return await protocol.cancel(request, memory, response, TOO_EARLY_MS);
     } catch (error) {
       const failure = new ExchangeFailure(failureClassOf(error), exchangeErrorOf(error), memory);
       throw applicationFailure(failure, retryDecision(failure));
+    } finally {
+      heartbeat.stop();
     }
   };
 }

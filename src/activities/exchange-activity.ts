@@ -7,16 +7,27 @@
  */
 import { ApplicationFailure, Context, type Info } from '@temporalio/activity';
 import type { ExchangeActivityResult, ExchangeInput, ExchangeProgress } from '../protocol/activities.js';
+import { cancellationResponse } from '../protocol/cancellation-response.js';
 import type { ExchangeCancellation } from '../protocol/conversation.js';
 import { DEFAULTS } from '../protocol/defaults.js';
 import type { ExchangeMode } from '../protocol/exchange.js';
 import { applicationFailure } from './application-failure.js';
 import { cancellationAction, isRunOpen, type CancellationAction } from './cancellation-action.js';
 import { exchangeCancellationOf, isCancelRequested } from './cancellation-request.js';
-import { ExchangeFailure, newExchangeMemory, retryDecision, type ExchangeMemory } from './exchange-failure.js';
+import {
+  ExchangeFailure,
+  exchangeErrorOf,
+  failureClassOf,
+  newExchangeMemory,
+  retryDecision,
+  type ExchangeMemory,
+} from './exchange-failure.js';
 import type { ExchangeProtocol, ExchangeRequest } from './exchange-protocol.js';
 import { startHeartbeat, type Heartbeat } from './heartbeat.js';
 import { boundedProgress } from './progress-report.js';
+
+/** An attempt that started this long after it was scheduled had nobody to tell it of a cancel (milliseconds). */
+const LATE_START_MS = 2_000;
 
 /** Makes `streamingContinue` or `blockingContinue`: one exchange, resolved with its result as stored. */
 export function createExchangeActivity(mode: ExchangeMode, { protocol }: { protocol: ExchangeProtocol }) {
@@ -26,7 +37,6 @@ export function createExchangeActivity(mode: ExchangeMode, { protocol }: { proto
 
 class ExchangeAttempt {
   readonly #memory: ExchangeMemory;
-  readonly #mayHaveBeenSent: boolean;
   #progress: ExchangeProgress;
   #heartbeat: Heartbeat | undefined;
 
@@ -38,8 +48,10 @@ class ExchangeAttempt {
   ) {
     const earlier = context.info.heartbeatDetails as ExchangeProgress | undefined;
     this.#memory = { ...newExchangeMemory(), ...(earlier !== undefined && memoryOf(earlier)) };
-    this.#mayHaveBeenSent = !isFirstAttempt(context.info) && earlier?.settledAttempt !== context.info.attempt - 1;
-    this.#progress = { phase: 'sending', text: '', textOffset: 0, ...this.#memory };
+    const isSettled = isFirstAttempt(context.info) || earlier?.settledAttempt === context.info.attempt - 1;
+    if (!isSettled) this.#memory.mayBeSent = true;
+    const { text = '', textOffset = 0 } = earlier ?? {};
+    this.#progress = { phase: 'sending', text, textOffset, ...this.#memory };
   }
 
   async run(): Promise<ExchangeActivityResult> {
@@ -58,13 +70,15 @@ class ExchangeAttempt {
   async #exchange(): Promise<ExchangeActivityResult> {
     const { cancellationSignal: signal } = this.context;
     try {
-      const { result, memory } = await this.protocol.run(this.request, this.#memory, this.#mayHaveBeenSent, {
+      const { result, memory } = await this.protocol.run(this.request, this.#memory, this.#memory.mayBeSent, {
         signal,
+        textSoFar: { text: this.#progress.text, textOffset: this.#progress.textOffset },
         onProgress: (progress) => (this.#progress = progress),
       });
       return { status: result.interruptedOutput ? 'interrupted' : 'answered', result, sends: memory.sends };
     } catch (error) {
-      if (signal.aborted) return this.#stop(await this.#actionOnCancel());
+      if (error instanceof ExchangeFailure) this.#progress = { ...this.#progress, ...error.memory };
+      if (signal.aborted) return await this.#stop(await this.#actionOnCancel());
       if (!(error instanceof ExchangeFailure)) throw error;
       const decision = retryDecision(error);
       this.#beatLast(error.memory);
@@ -98,9 +112,16 @@ class ExchangeAttempt {
   }
 
   async #endAtAgent(): Promise<ExchangeActivityResult> {
-    const cancellation = await this.#cancellation();
-    const ended = await this.protocol.cancel(this.request, this.#progress, responseOf(cancellation, this.#progress));
-    return { ...ended, sends: this.#progress.sends };
+    const response = cancellationResponse(await this.#cancellation(), this.#progress);
+    this.#progress = { ...this.#progress, phase: 'cancelling' };
+    try {
+      const ended = await this.protocol.cancel(this.request, this.#progress, response);
+      return { ...ended, sends: this.#progress.sends };
+    } catch (error) {
+      // The workflow's own clean-up takes over (design, "Cancellation, by its reason").
+      const failure = new ExchangeFailure(failureClassOf(error), exchangeErrorOf(error), memoryOf(this.#progress));
+      throw applicationFailure(failure, 'final');
+    }
   }
 
   async #cancellation(): Promise<ExchangeCancellation> {
@@ -110,11 +131,11 @@ class ExchangeAttempt {
   }
 
   async #isCancelledAlready(): Promise<boolean> {
-    const { attempt, activityId, workflowExecution } = this.context.info;
-    if (attempt === 1 || workflowExecution === undefined) return false;
-    if (!(await isCancelRequested(this.context.client, workflowExecution, activityId))) return false;
-    if (this.#mayHaveBeenSent) this.#progress = { ...this.#progress, mayBeSent: true };
-    return true;
+    const { info, client } = this.context;
+    const { activityId, workflowExecution: run } = info;
+    const isLate = Date.now() - info.currentAttemptScheduledTimestampMs > LATE_START_MS;
+    if (run === undefined || (isFirstAttempt(info) && !isLate)) return false;
+    return isCancelRequested(client, { run, activityId, messageId: this.messageId }, isLate);
   }
 
   /** The last word of this attempt: what the next one must know, and that nothing was sent since. */
@@ -132,17 +153,6 @@ function memoryOf(progress: ExchangeProgress): ExchangeMemory {
 /** The attempt number alone does not tell: a reset sets it back to 1 (facts.md). */
 function isFirstAttempt(info: Info): boolean {
   return info.attempt === 1 && info.currentAttemptScheduledTimestampMs === info.scheduledTimestampMs;
-}
-
-function responseOf(cancellation: ExchangeCancellation, progress: ExchangeProgress): string | undefined {
-  switch (cancellation.kind) {
-    case 'withResponse':
-      return cancellation.response;
-    case 'withTextSoFar':
-      return progress.text;
-    case 'withoutResponse':
-      return undefined;
-  }
 }
 
 /** Retried at once: the shortest delay that Temporal takes. */

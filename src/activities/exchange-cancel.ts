@@ -61,16 +61,18 @@ export function createExchangeCancel(deps: { api: AgentsApi; search: ExchangeSea
     }
     const result = await search.inContent(request, memory.traceNumber);
     if (result !== undefined) return endedWith(result);
-    const state = await search.trace(request, memory.traceNumber);
-    if (state === 'complete') {
-      const late = await search.inLaggingContent(request, memory.traceNumber);
-      return late === undefined ? { status: 'cancelled' } : endedWith(late);
-    }
+    const { state, traceNumber } = await search.newestTrace(request, memory.traceNumber);
+    if (state === 'complete') return (await lateResult(request, traceNumber)) ?? { status: 'cancelled' };
     // A blocking exchange cannot be stopped, only waited for: who cancels stops waiting.
     if (request.mode === 'blocking') return { status: 'cancelled', mayStillRun: true };
     if (!isLastTry) return 'tooEarly';
-    const last = await search.inLaggingContent(request, memory.traceNumber);
-    return last === undefined ? 'tooEarly' : endedWith(last);
+    // A server with traces would know of it by now; one without may show it late.
+    return (state === 'noTraces' ? await lateResult(request, traceNumber) : undefined) ?? 'tooEarly';
+  }
+
+  async function lateResult(request: ExchangeRequest, traceNumber: number): Promise<CancelExchangeResult | undefined> {
+    const late = await search.inLaggingContent(request, traceNumber);
+    return late === undefined ? undefined : endedWith(late);
   }
 
   async function askToCancel(request: ExchangeRequest, response: string | undefined): Promise<CancelAnswer> {

@@ -75,6 +75,11 @@ export function isRefusedByLimit(error: unknown): boolean {
   return error instanceof AgentsApiError && asksToSlowDown(factsOf(error));
 }
 
+/** What a proxy's `Retry-After` asked for (milliseconds), when the error carries one. */
+export function retryAfterOf(error: unknown): number | undefined {
+  return error instanceof AgentsApiError ? error.retryAfterMs : undefined;
+}
+
 function factsOf(error: AgentsApiError): FailureFacts {
   return {
     operation: error.operationKind,

@@ -3,13 +3,15 @@
  *
  * 1. A send carries `sessionTraceId` n. While nothing definite is known of it, the same n is sent again: the server itself
  *    refuses a second landing (contract, fact 5).
- * 2. n goes up only after a definite failure, since a failed call may have used its id up.
+ * 2. n goes up only after a definite failure, since a failed call may have used its id up; and never while another send of
+ *    the same n is unaccounted for.
  * 3. What became of a send is said by the session's content, never by a stream's end (contract, fact 6).
  * 4. An abort by the caller's signal touches nothing at the agent: who aborts decides what happens there (`cancel`).
  */
 import type { AgentsApi } from '../agents-api/client.js';
 import type { Governor } from '../governor/governor.js';
 import type { CancelExchangeResult } from '../protocol/activities.js';
+import { LIMITS } from '../protocol/defaults.js';
 import type { FailureClass } from '../protocol/failures.js';
 import { createExchangeCancel } from './exchange-cancel.js';
 import {
@@ -17,6 +19,7 @@ import {
   exchangeErrorOf,
   failureClassOf,
   isRefusedByLimit,
+  retryAfterOf,
   type ExchangeMemory,
 } from './exchange-failure.js';
 import type { ExchangeHooks, ExchangeRequest, FoundExchange } from './exchange-request.js';
@@ -62,8 +65,20 @@ export interface ExchangeProtocol {
 /** Where RECONCILE ended, if not with the exchange found. */
 type Verdict = FoundExchange | 'send';
 
+/** A send that decided nothing: its answer was lost, or the server refused it as if there were one already. */
+type Undecided = { lost: true } | { refusedBy: unknown };
+
 /** Pause between looks at an exchange that goes on without us (milliseconds). */
 const FOLLOW_PAUSE_MS = { first: 100, most: 1_000 };
+
+/** Pause between sends that the server refuses as if there were one already (milliseconds). */
+const REFUSED_PAUSE_MS = { first: 100, most: 2_000 };
+
+/** RECONCILE cancels a send that is at least a lost call old: it need not wait long for it to begin (milliseconds). */
+const RECONCILE_TOO_EARLY_MS = 1_000;
+
+/** Lost answers that one try looks after by itself before it hands back with a backoff. */
+const MOST_LOST_IN_A_TRY = 2;
 
 /** @param now Milliseconds since the epoch. */
 export function createExchangeProtocol(deps: {
@@ -87,90 +102,92 @@ export function createExchangeProtocol(deps: {
   ): Promise<FoundExchange> {
     const memory: ExchangeMemory = { ...earlier, mayBeSent: earlier.mayBeSent || mayHaveBeenSent };
     const report = new ProgressReport(memory, hooks);
-    // How long to keep looking when the server says "there is one" and shows nothing; begun at the first such answer.
-    let lookUntilMs: number | undefined;
+    let refusals: { sinceMs: number; pauseMs: number } | undefined;
+    let isUnaccounted = false;
     for (;;) {
       hooks.signal.throwIfAborted();
       if (memory.mayBeSent) {
         const verdict = await guarded(memory, hooks, () => reconcile(request, memory, report, hooks.signal));
         if (verdict !== 'send') return verdict;
       }
-      const outcome = await sendOnce(request, memory, report, hooks);
-      if (outcome !== 'look') return outcome;
-      // Refused as used or busy, or cut: RECONCILE tells more. A pause, so that looking is not a busy loop.
-      lookUntilMs ??= now() + bounds.lookForMs(request.agentRid);
-      if (now() > lookUntilMs) {
-        memory.traceNumber++;
-        memory.mayBeSent = false;
-        memory.transientFailures++;
-        throw new ExchangeFailure('transient', stuckError(request), memory);
+      const outcome = await sendOnce(request, memory, report, hooks, isUnaccounted);
+      if ('result' in outcome) return outcome;
+      isUnaccounted = true;
+      if ('lost' in outcome) {
+        refusals = undefined;
+        await sleep(FOLLOW_PAUSE_MS.first, hooks.signal);
+        continue;
       }
-      await sleep(FOLLOW_PAUSE_MS.first, hooks.signal);
+      // Refused as used or busy, and nothing shows: look again, at growing intervals, until the bound.
+      refusals ??= { sinceMs: now(), pauseMs: REFUSED_PAUSE_MS.first };
+      if (now() - refusals.sinceMs > lookForMs(request)) throw stuck(outcome.refusedBy, request, memory);
+      report.waiting('the session: it refuses as if it were answering already', undefined, 'following');
+      await sleep(refusals.pauseMs, hooks.signal);
+      refusals.pauseMs = Math.min(refusals.pauseMs * 2, REFUSED_PAUSE_MS.most);
     }
   }
 
-  /** Sends once. `look`: it may have landed, or another send is in the way. */
+  /** An exchange in the way may be one that nobody can stop: it has as long as a call may take. */
+  function lookForMs({ agentRid, sessionMayBeBusy, callTimeoutMs }: ExchangeRequest): number {
+    const lookMs = bounds.lookForMs(agentRid);
+    return sessionMayBeBusy === true ? Math.max(lookMs, callTimeoutMs) : lookMs;
+  }
+
+  /** Sends once. `isUnaccounted`: what became of another send of the same trace id in this try is unknown. */
   async function sendOnce(
     request: ExchangeRequest,
     memory: ExchangeMemory,
     report: ProgressReport,
     hooks: ExchangeHooks,
-  ): Promise<FoundExchange | 'look'> {
-    const permit = await governor.acquire({
-      agentRid: request.agentRid,
-      priority: request.priority,
-      signal: hooks.signal,
-      onWait: (wait) => report.waiting(wait.reason, wait.untilMs),
-    });
-    const earlierSendMayRun = memory.sends > 0 || memory.mayBeSent || request.sessionMayBeBusy === true;
-    const startedMs = now();
-    memory.sends++;
-    memory.mayBeSent = true;
-    report.phase('sending');
+    isUnaccounted: boolean,
+  ): Promise<FoundExchange | Undecided> {
+    const { agentRid, priority } = request;
+    const onWait = (wait: { reason: string; untilMs?: number }) => report.waiting(wait.reason, wait.untilMs);
+    const permit = await governor.acquire({ agentRid, priority, signal: hooks.signal, onWait });
     let released = false;
     const release = (outcome: 'ok' | 'refused' | 'other', retryAfterMs?: number) => {
       if (!released) permit.release(outcome, retryAfterMs);
       released = true;
     };
     try {
-      const result = await send(request, memory.traceNumber, report, hooks.signal, () => release('ok'));
-      if (result === undefined) return 'look';
-      bounds.noteAnswer(request.agentRid, now() - startedMs);
-      return { result, memory };
-    } catch (error) {
-      if (hooks.signal.aborted) throw hooks.signal.reason;
-      const failureClass = failureClassOf(error, earlierSendMayRun);
-      if (isRefusedByLimit(error)) release('refused', retryAfterOf(error));
-      return whatNext(error, failureClass, memory);
+      hooks.signal.throwIfAborted();
+      const earlierSendMayRun = memory.mayBeSent || request.sessionMayBeBusy === true;
+      const startedMs = now();
+      memory.sends++;
+      memory.mayBeSent = true;
+      report.phase('sending');
+      try {
+        const result = await send(request, memory.traceNumber, report, hooks.signal, () => release('ok'));
+        if (result === undefined) return lost(memory, notAddedFailure(request, memory));
+        bounds.noteAnswer(agentRid, now() - startedMs);
+        return { result, memory };
+      } catch (error) {
+        if (hooks.signal.aborted) throw hooks.signal.reason;
+        if (error instanceof ExchangeFailure) throw error;
+        if (isRefusedByLimit(error)) release('refused', retryAfterOf(error));
+        return whatNext(error, failureClassOf(error, earlierSendMayRun), memory, isUnaccounted);
+      }
     } finally {
       release('other');
     }
   }
 
   /** Sorts a failed send: look for it, or fail with its class. */
-  function whatNext(error: unknown, failureClass: FailureClass, memory: ExchangeMemory): 'look' {
-    switch (failureClass) {
-      case 'reconcile':
-        return 'look';
-      case 'ambiguous':
-        // Bounded: a server that loses every answer must not be asked for ever.
-        if (++memory.transientFailures > MOST_AMBIGUOUS_IN_A_TRY) throw failureOf(error, failureClass, memory);
-        return 'look';
-      case 'wait':
-        memory.waits++;
-        break;
-      case 'transient':
-        memory.transientFailures++;
-        break;
-      case 'overflow':
-      case 'expired':
-      case 'auth':
-      case 'giveUp':
-        break;
+  function whatNext(
+    error: unknown,
+    failureClass: FailureClass,
+    memory: ExchangeMemory,
+    isUnaccounted: boolean,
+  ): Undecided {
+    if (failureClass === 'reconcile') return { refusedBy: error };
+    if (failureClass === 'ambiguous') return lost(memory, failureOf(error, failureClass, memory));
+    count(memory, failureClass);
+    // Definite: this send did not land, and its id may be used up. Another one of the same id may still land: then the
+    // id must stay, since the server refuses a second landing by it.
+    if (!isUnaccounted) {
+      memory.traceNumber++;
+      memory.mayBeSent = false;
     }
-    // Definite: nothing landed, and the id may be used up.
-    memory.traceNumber++;
-    memory.mayBeSent = false;
     throw failureOf(error, failureClass, memory);
   }
 
@@ -190,6 +207,8 @@ export function createExchangeProtocol(deps: {
         return result === undefined ? 'send' : { result, memory };
       }
       if (state === 'inProgress' && !(await followToEnd(request, memory, report, signal))) {
+        // What cannot be cancelled must not be sent again either: the next try follows it on.
+        if (request.mode === 'blocking') throw lostFailure(memory, overdueFailure(request, memory));
         await cancel(request, memory, undefined, RECONCILE_TOO_EARLY_MS);
       }
       const result = await search.inLaggingContent(request, memory.traceNumber, signal);
@@ -197,10 +216,7 @@ export function createExchangeProtocol(deps: {
       // It ran and did not land: a definite failure, so the next id. An earlier try may have used that one too.
       memory.traceNumber++;
       memory.transientFailures++;
-      if (memory.transientFailures > MOST_AMBIGUOUS_IN_A_TRY * 2) {
-        memory.mayBeSent = false;
-        throw new ExchangeFailure('transient', failedUnseenError(request), memory);
-      }
+      if (memory.transientFailures > LIMITS.transientFailures) throw notAddedFailure(request, memory);
     }
   }
 
@@ -243,50 +259,60 @@ export function createExchangeProtocol(deps: {
     }
     return 'send';
   }
+}
 
-  /** A look that fails leaves the exchange as unknown as it was: the next try looks again. */
-  async function guarded<T>(memory: ExchangeMemory, hooks: ExchangeHooks, look: () => Promise<T>): Promise<T> {
-    try {
-      return await look();
-    } catch (error) {
-      if (hooks.signal.aborted) throw hooks.signal.reason;
-      if (error instanceof ExchangeFailure) throw error;
-      const failureClass = failureClassOf(error);
-      if (failureClass === 'wait') memory.waits++;
-      if (failureClass === 'transient') memory.transientFailures++;
-      throw failureOf(error, failureClass, memory);
-    }
+/** A look that fails leaves the exchange as unknown as it was: the next try looks again. */
+async function guarded<T>(memory: ExchangeMemory, hooks: ExchangeHooks, look: () => Promise<T>): Promise<T> {
+  try {
+    return await look();
+  } catch (error) {
+    if (hooks.signal.aborted) throw hooks.signal.reason;
+    if (error instanceof ExchangeFailure) throw error;
+    const failureClass = failureClassOf(error);
+    count(memory, failureClass);
+    throw failureOf(error, failureClass, memory);
   }
 }
 
-/** RECONCILE cancels a send that is at least a lost call old: it need not wait long for it to begin (milliseconds). */
-const RECONCILE_TOO_EARLY_MS = 1_000;
+function count(memory: ExchangeMemory, failureClass: FailureClass): void {
+  if (failureClass === 'wait') memory.waits++;
+  if (failureClass === 'transient') memory.transientFailures++;
+}
 
-/** Lost answers that one try looks after by itself before it hands back with a backoff. */
-const MOST_AMBIGUOUS_IN_A_TRY = 2;
+/** An answer that was lost is looked for at once, but a server that loses every answer must not be asked for ever. */
+function lost(memory: ExchangeMemory, failure: ExchangeFailure): Undecided {
+  const counted = lostFailure(memory, failure);
+  if (memory.transientFailures > MOST_LOST_IN_A_TRY) throw counted;
+  return { lost: true };
+}
+
+function lostFailure(memory: ExchangeMemory, { failureClass, error, retryAfterMs }: ExchangeFailure): ExchangeFailure {
+  memory.transientFailures++;
+  return new ExchangeFailure(failureClass, error, { ...memory }, retryAfterMs);
+}
 
 function failureOf(error: unknown, failureClass: FailureClass, memory: ExchangeMemory): ExchangeFailure {
   return new ExchangeFailure(failureClass, exchangeErrorOf(error), { ...memory }, retryAfterOf(error));
 }
 
-function retryAfterOf(error: unknown): number | undefined {
-  return error instanceof Error && 'retryAfterMs' in error && typeof error.retryAfterMs === 'number'
-    ? error.retryAfterMs
-    : undefined;
+/** Looked for long enough: the next try uses the next id, after one more look at the content. */
+function stuck(refusedBy: unknown, request: ExchangeRequest, memory: ExchangeMemory): ExchangeFailure {
+  memory.traceNumber++;
+  memory.transientFailures++;
+  const message =
+    `Cannot continue session ${request.sessionRid}: the server refuses as if an exchange were running or this one had ` +
+    'been sent, but neither its trace nor the content shows one; it is tried again under the next trace id';
+  return new ExchangeFailure('transient', { ...exchangeErrorOf(refusedBy), message }, { ...memory });
 }
 
-function stuckError(request: ExchangeRequest) {
-  return {
-    errorName: 'SessionBusy',
-    message:
-      `Cannot continue session ${request.sessionRid}: the server refuses as if an exchange were running or this one had ` +
-      'been sent, but neither its trace nor the content shows one; it is tried again under the next trace id',
-  };
+function notAddedFailure(request: ExchangeRequest, memory: ExchangeMemory): ExchangeFailure {
+  const message = `Cannot find the exchange in session ${request.sessionRid}: it ended, but the content does not hold it`;
+  return new ExchangeFailure('ambiguous', { errorName: 'ExchangeNotAdded', message }, { ...memory });
 }
 
-function failedUnseenError(request: ExchangeRequest) {
-  return {
-    errorName: 'ExchangeNotAdded',
-    message: `Cannot find the exchange in session ${request.sessionRid}: its traces are complete, but the content does not hold it`,
-  };
+function overdueFailure(request: ExchangeRequest, memory: ExchangeMemory): ExchangeFailure {
+  const message =
+    `Cannot wait longer for the exchange in session ${request.sessionRid}: it goes on beyond ${request.callTimeoutMs} ms, ` +
+    'and blockingContinue cannot be cancelled; use streaming, or raise callTimeoutMs';
+  return new ExchangeFailure('ambiguous', { errorName: 'ExchangeOverdue', message }, { ...memory });
 }

@@ -26,6 +26,8 @@ export interface ExchangeRequest {
 export interface ExchangeHooks {
   /** Aborting stops the try: it rejects with the signal's reason, and touches nothing more at the agent. */
   signal: AbortSignal;
+  /** Text of the answer that an earlier try has seen: it stays until the message is sent anew. */
+  textSoFar?: Pick<ExchangeProgress, 'text' | 'textOffset'>;
   /** Called on every change; keep it cheap. */
   onProgress?(progress: ExchangeProgress): void;
 }

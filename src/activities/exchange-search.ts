@@ -8,12 +8,17 @@ import { sleep } from './sleep.js';
 export type TraceState = 'inProgress' | 'complete' | 'unknown' | 'noTraces';
 
 /** The content can lag a stream's end by a moment: pauses between looks before believing that it is not there. */
-const LAG_PAUSES_MS = [0, 50, 150, 400, 1_000, 2_000];
+const LAG_PAUSES_MS = [0, 50, 150, 300, 500, 1_000];
 
 /** Looks an exchange up at the agent: by its trace, and in the session's content. */
 export interface ExchangeSearch {
   /** The state of the send with this trace number. */
   trace(request: ExchangeRequest, traceNumber: number, signal?: AbortSignal): Promise<TraceState>;
+  /**
+   * The state of the last send known to the server, from this trace number on: what is remembered can be older than what
+   * was sent.
+   */
+  newestTrace(request: ExchangeRequest, fromTraceNumber: number): Promise<{ state: TraceState; traceNumber: number }>;
   /** One look at the content. */
   inContent(request: ExchangeRequest, traceNumber: number, signal?: AbortSignal): Promise<ExchangeResult | undefined>;
   /** Several looks, for content that lags. */
@@ -30,18 +35,27 @@ export function createExchangeSearch(api: AgentsApi): ExchangeSearch {
     const exchanges = await api.getContent({ agentRid: request.agentRid, sessionRid: request.sessionRid, signal });
     return findExchange(exchanges, request, traceNumber);
   };
+  const trace: ExchangeSearch['trace'] = async (request, traceNumber, signal) => {
+    const { agentRid, sessionRid, ids } = request;
+    const lookup = await api.getSessionTrace({
+      agentRid,
+      sessionRid,
+      sessionTraceId: sessionTraceId(sessionRid, ids, traceNumber),
+      signal,
+    });
+    if (lookup.found !== 'trace') return lookup.found === 'unknownTrace' ? 'unknown' : 'noTraces';
+    return lookup.trace.status === 'IN_PROGRESS' ? 'inProgress' : 'complete';
+  };
   return {
     inContent,
-    async trace(request, traceNumber, signal) {
-      const { agentRid, sessionRid, ids } = request;
-      const lookup = await api.getSessionTrace({
-        agentRid,
-        sessionRid,
-        sessionTraceId: sessionTraceId(sessionRid, ids, traceNumber),
-        signal,
-      });
-      if (lookup.found !== 'trace') return lookup.found === 'unknownTrace' ? 'unknown' : 'noTraces';
-      return lookup.trace.status === 'IN_PROGRESS' ? 'inProgress' : 'complete';
+    trace,
+    async newestTrace(request, fromTraceNumber) {
+      for (let traceNumber = fromTraceNumber; ; traceNumber++) {
+        const state = await trace(request, traceNumber);
+        if (state === 'complete') continue;
+        if (state !== 'unknown' || traceNumber === fromTraceNumber) return { state, traceNumber };
+        return { state: 'complete', traceNumber: traceNumber - 1 };
+      }
     },
     async inLaggingContent(request, traceNumber, signal) {
       for (const pauseMs of LAG_PAUSES_MS) {

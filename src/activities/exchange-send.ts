@@ -80,6 +80,7 @@ class SilenceWatch {
   found: ExchangeResult | undefined;
   readonly #controller = new AbortController();
   #timer: NodeJS.Timeout;
+  #heardMs = Date.now();
   #stopped = false;
 
   constructor(
@@ -88,8 +89,9 @@ class SilenceWatch {
     private readonly search: ExchangeSearch,
     private readonly caller: AbortSignal,
   ) {
-    this.caller.addEventListener('abort', this.#abortByCaller, { once: true });
-    this.#timer = setTimeout(() => void this.#look(), request.silenceTimeoutMs);
+    if (caller.aborted) this.#abortByCaller();
+    else caller.addEventListener('abort', this.#abortByCaller, { once: true });
+    this.#timer = this.#lookAfter(request.silenceTimeoutMs);
   }
 
   get signal(): AbortSignal {
@@ -97,7 +99,7 @@ class SilenceWatch {
   }
 
   heard(): void {
-    this.#timer.refresh();
+    this.#heardMs = Date.now();
   }
 
   stop(): void {
@@ -108,18 +110,27 @@ class SilenceWatch {
 
   readonly #abortByCaller = (): void => this.#controller.abort(this.caller.reason);
 
+  #lookAfter(ms: number): NodeJS.Timeout {
+    return setTimeout(() => void this.#watch(), ms);
+  }
+
+  async #watch(): Promise<void> {
+    const { silenceTimeoutMs } = this.request;
+    const silentMs = Date.now() - this.#heardMs;
+    if (silentMs >= silenceTimeoutMs) await this.#look();
+    if (this.#stopped || this.signal.aborted) return;
+    this.#timer = this.#lookAfter(silentMs >= silenceTimeoutMs ? silenceTimeoutMs : silenceTimeoutMs - silentMs);
+  }
+
   async #look(): Promise<void> {
     try {
       const state = await this.search.trace(this.request, this.traceNumber, this.signal);
-      if (state !== 'inProgress') {
-        const found = await this.search.inContent(this.request, this.traceNumber, this.signal);
-        if (found !== undefined || state === 'complete' || state === 'unknown') return this.#end(found);
-      }
+      if (state === 'inProgress') return;
+      const found = await this.search.inContent(this.request, this.traceNumber, this.signal);
+      if (found !== undefined || state !== 'noTraces') this.#end(found);
     } catch {
       // A look that fails tells nothing; the call itself is still open, and so is the next look.
     }
-    if (!this.#stopped && !this.signal.aborted)
-      this.#timer = setTimeout(() => void this.#look(), this.request.silenceTimeoutMs);
   }
 
   /** Closes the call: the exchange is over, or the server knows nothing of it, and RECONCILE says what to do. */

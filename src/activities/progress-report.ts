@@ -7,7 +7,7 @@ import type { ExchangeHooks } from './exchange-request.js';
  * Keeps the progress of one try of an exchange and tells it on every change.
  *
  * The object told is always the same one, changed in place: whoever beats on a timer reads it then, so that a chunk of
- * text costs no more than its concatenation.
+ * text costs no more than its concatenation. It holds the whole text; `boundedProgress` is what goes into heartbeats.
  */
 export class ProgressReport {
   readonly #progress: ExchangeProgress;
@@ -16,7 +16,7 @@ export class ProgressReport {
     private readonly memory: ExchangeMemory,
     private readonly hooks: ExchangeHooks,
   ) {
-    this.#progress = { phase: 'sending', text: '', textOffset: 0, ...memory };
+    this.#progress = { phase: 'sending', ...(hooks.textSoFar ?? { text: '', textOffset: 0 }), ...memory };
   }
 
   phase(phase: ExchangeProgress['phase']): void {
@@ -29,24 +29,15 @@ export class ProgressReport {
     this.#tell(phase);
   }
 
-  waiting(reason: string, untilMs?: number): void {
+  waiting(reason: string, untilMs?: number, phase: ExchangeProgress['phase'] = 'waitingForLimit'): void {
     this.#progress.waitingFor = reason;
     if (untilMs !== undefined) this.#progress.waitingUntil = new Date(untilMs).toISOString();
-    this.#tell('waitingForLimit');
+    this.#tell(phase);
   }
 
   text(more: string): void {
-    const progress = this.#progress;
-    progress.text += more;
-    // Cut at twice the bound, not at every chunk.
-    if (progress.text.length > 2 * LIMITS.heartbeatTextCharacters) this.#cut();
+    this.#progress.text += more;
     this.#tell('streaming');
-  }
-
-  #cut(): void {
-    const surplus = this.#progress.text.length - LIMITS.heartbeatTextCharacters;
-    this.#progress.text = this.#progress.text.slice(surplus);
-    this.#progress.textOffset += surplus;
   }
 
   #tell(phase: ExchangeProgress['phase']): void {

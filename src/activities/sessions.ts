@@ -8,6 +8,7 @@ import {
   exchangeErrorOf,
   failureClassOf,
   newExchangeMemory,
+  retryAfterOf,
   retryDecision,
   type ExchangeMemory,
 } from './exchange-failure.js';
@@ -68,7 +69,7 @@ async function withRetryCounts<T>(call: (signal: AbortSignal) => Promise<T>): Pr
     if (failureClass === 'wait') memory.waits++;
     else memory.transientFailures++;
     context.heartbeat(memory);
-    const failure = new ExchangeFailure(failureClass, exchangeErrorOf(error), memory);
+    const failure = new ExchangeFailure(failureClass, exchangeErrorOf(error), memory, retryAfterOf(error));
     throw applicationFailure(failure, retryDecision(failure));
   }
 }

@@ -87,7 +87,10 @@ export interface ExchangeOutcome {
   error?: ExchangeError;
   /** The session that holds the exchange; absent when none could be opened. */
   sessionRid?: string;
-  /** Times the message was sent to the agent, over all attempts; 0 when it never was. */
+  /**
+   * Times the message was sent to the agent, over all attempts, as far as the record tells: cancelled while it waited for
+   * its next try, or forgotten for room, it counts 0.
+   */
   sends: number;
   /** ISO 8601. */
   acceptedAt: string;

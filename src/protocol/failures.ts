@@ -124,6 +124,10 @@ export interface FailureDetails {
   errorInstanceId?: string;
   /** Times the message had been sent by then. */
   sends?: number;
+  /** Number of the trace id in use by then. */
+  traceNumber?: number;
+  /** True when a send may have landed or be running all the same: look at the agent before believing the failure. */
+  mayBeSent?: boolean;
   /** The error's parameters as the API gave them: ids, names and types. */
   parameters?: Record<string, unknown>;
 }

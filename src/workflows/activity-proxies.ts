@@ -47,8 +47,8 @@ export function cleanUpActivities(options: { summary: string }) {
   return proxyActivities<Pick<Activities, 'cancelExchange'>>(
     interactive({
       summary: options.summary,
-      startToCloseTimeout: DEFAULTS.cancelExchangeTimeoutMs,
       scheduleToCloseTimeout: DEFAULTS.cancelExchangeTimeoutMs,
+      heartbeatTimeout: DEFAULTS.heartbeatTimeoutMs.interactive,
     }),
   );
 }

@@ -2,7 +2,8 @@
  * The state of a conversation: queue, order, duplicates, outcomes, session, totals and their limits. It knows nothing of
  * Temporal; the workflow wires messages to it.
  *
- * 1. A message id is accepted once. Known ids are those queued, in flight, recorded, forgotten or rejected.
+ * 1. A message id is accepted once. Known ids are those queued, in flight, recorded or forgotten; one that was only
+ *    rejected was never accepted, and may come again.
  * 2. Every accepted message is in exactly one place: the queue, in flight, or the record.
  * 3. `snapshot()` taken between exchanges holds all of it; `fromSnapshot` gives it back.
  */
@@ -37,6 +38,7 @@ const NO_TOTALS: ConversationTotals = { answered: 0, interrupted: 0, cancelled: 
 
 export class ConversationState {
   readonly #queue: QueuedMessage[] = [];
+  #queuedBytes = 0;
   #inFlight: QueuedMessage | undefined;
   readonly #recorded: RecordedExchange[] = [];
   readonly #byMessageId = new Map<string, RecordedExchange>();
@@ -70,7 +72,10 @@ export class ConversationState {
 
   static fromSnapshot(snapshot: ConversationSnapshot): ConversationState {
     const state = new ConversationState(snapshot.lastActiveMs);
-    state.#queue.push(...snapshot.queue);
+    for (const queued of snapshot.queue) {
+      state.#queue.push(queued);
+      state.#queuedBytes += jsonBytes(queued);
+    }
     for (const recorded of snapshot.outcomes) state.#keep(recorded);
     for (const [messageId, ...rest] of snapshot.forgotten) state.#forgotten.set(messageId, rest);
     for (const messageId of snapshot.rejected) state.#rejected.add(messageId);
@@ -150,7 +155,6 @@ export class ConversationState {
       this.#inFlight?.messageId === messageId ||
       this.#byMessageId.has(messageId) ||
       this.#forgotten.has(messageId) ||
-      this.#rejected.has(messageId) ||
       this.#queue.some((queued) => queued.messageId === messageId)
     );
   }
@@ -167,6 +171,8 @@ export class ConversationState {
     };
     if (message.whenBusy === 'interrupt' || message.whenBusy === 'rollback') this.#queue.unshift(accepted);
     else this.#queue.push(accepted);
+    this.#queuedBytes += jsonBytes(accepted);
+    this.#rejected.delete(message.messageId);
     this.lastActiveMs = nowMs;
     return { accepted };
   }
@@ -183,18 +189,19 @@ export class ConversationState {
   /** Takes the next message out of the queue; it is in flight until `record`. */
   begin(): QueuedMessage | undefined {
     if (this.#inFlight !== undefined) throw new Error('An exchange was begun while another is in flight');
-    this.#inFlight = this.#queue.shift();
+    this.#inFlight = this.#takeQueued(0);
     return this.#inFlight;
   }
 
-  /** Drops a queued message. True when there was one. */
+  /** Takes a queued message out, for its outcome to be recorded; undefined when there is none. */
   dropQueued(messageId: string): QueuedMessage | undefined {
     const position = this.#queue.findIndex((queued) => queued.messageId === messageId);
-    return position < 0 ? undefined : this.#queue.splice(position, 1)[0];
+    return position < 0 ? undefined : this.#takeQueued(position);
   }
 
   /** Takes everything out of the queue, in order. */
   dropAllQueued(): QueuedMessage[] {
+    this.#queuedBytes = 0;
     return this.#queue.splice(0);
   }
 
@@ -213,7 +220,9 @@ export class ConversationState {
         if (value !== undefined) this.parameters[id] = value;
       }
     }
-    if (this.session !== undefined) this.session.mayBeBusy = outcome.mayStillRun === true;
+    // Whatever landed in the session found it free.
+    if (this.session !== undefined && outcome.result !== undefined) delete this.session.mayBeBusy;
+    if (this.session !== undefined && outcome.mayStillRun === true) this.session.mayBeBusy = true;
     this.#forgetOldest();
   }
 
@@ -284,8 +293,14 @@ export class ConversationState {
     }
   }
 
+  #takeQueued(position: number): QueuedMessage | undefined {
+    const [taken] = this.#queue.splice(position, 1);
+    if (taken !== undefined) this.#queuedBytes -= jsonBytes(taken);
+    return taken;
+  }
+
   #fullness(message: ConversationMessage): Refusal | undefined {
-    const queuedBytes = this.#queue.reduce((sum, queued) => sum + utf8Bytes(queued.text), utf8Bytes(message.text));
+    const queuedBytes = this.#queuedBytes + jsonBytes(message);
     if (this.#queue.length < LIMITS.queuedMessages && queuedBytes <= LIMITS.queuedBytes) return undefined;
     return {
       type: FAILURE_TYPES.conversationQueueFull,
@@ -337,6 +352,10 @@ function malformation(message: ConversationMessage): string | undefined {
   const bytes = utf8Bytes(text);
   if (bytes > LIMITS.textBytes) {
     return `Cannot accept the message: its text has ${bytes} bytes, more than ${LIMITS.textBytes}; send a shorter one`;
+  }
+  const allBytes = jsonBytes(message);
+  if (allBytes > LIMITS.queuedBytes) {
+    return `Cannot accept the message: with its parameters and contexts it has ${allBytes} bytes of JSON, more than ${LIMITS.queuedBytes}`;
   }
   return undefined;
 }

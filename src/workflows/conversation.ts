@@ -49,6 +49,11 @@ import { ExchangeRunner, runningExchange, type RunningExchange } from './exchang
 /** How long a cancelled conversation waits for its callers to be told. */
 const TELL_CALLERS_MS = 10_000;
 
+const ENDED = {
+  type: FAILURE_TYPES.conversationClosed,
+  message: 'Cannot accept the message: the conversation has ended; start a new one',
+};
+
 /**
  * A conversation with an agent. Messages come in by `ask` (update) and `submit` (signal); see `protocol/conversation.ts`
  * for all messages and their shapes.
@@ -73,9 +78,9 @@ class ConversationRun {
 
   constructor(private readonly input: ConversationInput) {
     this.#state = ConversationState.of(input, Date.now());
-    this.#exchanges = new ExchangeRunner(input, this.#state, ({ sessionRid }) => {
+    this.#exchanges = new ExchangeRunner(input, this.#state, ({ sessionRid }, title) => {
       upsertSearchAttributes([{ key: searchAttributeKeys.session, value: sessionRid }]);
-      this.#titleToSet = undefined;
+      if (title === this.#state.title) this.#titleToSet = undefined;
     });
     this.#needsAttention = workflowInfo().typedSearchAttributes.get(searchAttributeKeys.needsAttention) === true;
     if (input.snapshot === undefined) this.#acceptTurns();
@@ -101,6 +106,9 @@ class ConversationRun {
     const idleWatch = idleScope.run(() => this.#watchIdleness()).catch(() => undefined);
     try {
       for (;;) {
+        // Before a roll-over too: which title has yet to be set is not carried along.
+        const isTitleDue = this.#isTitleDue() && (!this.#state.isBusy || this.#shouldRoll());
+        if (isTitleDue) await this.#setTitle();
         if (this.#shouldRoll()) {
           this.#rolling = true;
           return;
@@ -108,8 +116,7 @@ class ConversationRun {
         const message = this.#state.begin();
         if (message !== undefined) await this.#exchange(message);
         else if (this.#isOver()) return;
-        else if (this.#titleToSet !== undefined) await this.#setTitle(this.#titleToSet);
-        else await condition(() => this.#state.isBusy || this.#isOver() || this.#titleToSet !== undefined);
+        else if (!isTitleDue) await condition(() => this.#state.isBusy || this.#isOver() || this.#isTitleDue());
         if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Conversation cancelled');
       }
     } finally {
@@ -143,8 +150,9 @@ class ConversationRun {
     const idleTimeoutMs = this.input.idleTimeoutMs ?? DEFAULTS.idleTimeoutMs;
     for (;;) {
       const remainingMs = this.#state.lastActiveMs + idleTimeoutMs - Date.now();
-      if (remainingMs <= 0 && !this.#state.isBusy) break;
-      await sleep(Math.max(remainingMs, 1_000), { summary: 'idle timeout' });
+      if (remainingMs > 0) await sleep(remainingMs, { summary: 'idle timeout' });
+      else if (this.#state.isBusy) await condition(() => !this.#state.isBusy);
+      else break;
     }
     this.#idleEnded = true;
   }
@@ -232,9 +240,12 @@ class ConversationRun {
     );
     setHandler(
       setTitleSignal,
-      ({ title }) => {
+      (input) => {
+        // By hand in the UI, anything can come.
+        const title: unknown = (input as { title?: unknown } | null | undefined)?.title;
+        if (typeof title !== 'string' || title === '') return log.warn('A title was refused: {"title": "…"} is needed');
         this.#state.title = title;
-        if (this.#state.session !== undefined) this.#titleToSet = title;
+        this.#titleToSet = title;
       },
       { description: 'Sets the title of the session in AIP. {"title": "…"}' },
     );
@@ -252,9 +263,7 @@ class ConversationRun {
 
   #refuseAtTheDoor(message: ConversationMessage): void {
     if (this.#rolling) throw rolledOver();
-    const refusal = this.#ended
-      ? { type: FAILURE_TYPES.conversationClosed, message: 'Cannot accept the message: the conversation has ended' }
-      : this.#state.refusal(message);
+    const refusal = this.#ended ? ENDED : this.#state.refusal(message);
     if (refusal !== undefined) throw ApplicationFailure.nonRetryable(refusal.message, refusal.type);
   }
 
@@ -271,7 +280,7 @@ class ConversationRun {
   }
 
   #submit(message: ConversationMessage): void {
-    const refusal = this.#state.refusal(message);
+    const refusal = this.#ended ? ENDED : this.#state.refusal(message);
     if (refusal === undefined) {
       this.#accept(message);
       return;
@@ -294,7 +303,11 @@ class ConversationRun {
 
   #cancelExchange({ messageId, response }: CancelExchangeInput): void {
     if (messageId === undefined || messageId === this.#running?.message.messageId) {
-      this.#cancelRunning(response === undefined ? { kind: 'withoutResponse' } : { kind: 'withResponse', response });
+      // By hand in the UI, anything can come.
+      const isText = typeof (response as unknown) === 'string';
+      this.#cancelRunning(
+        isText && response !== undefined ? { kind: 'withResponse', response } : { kind: 'withoutResponse' },
+      );
       return;
     }
     const dropped = this.#state.dropQueued(messageId);
@@ -310,10 +323,15 @@ class ConversationRun {
     this.#scope?.cancel();
   }
 
-  async #setTitle(title: string): Promise<void> {
-    this.#titleToSet = undefined;
+  #isTitleDue(): boolean {
+    return this.#titleToSet !== undefined && this.#state.session !== undefined;
+  }
+
+  async #setTitle(): Promise<void> {
+    const title = this.#titleToSet;
     const { session } = this.#state;
-    if (session === undefined) return;
+    if (title === undefined || session === undefined) return;
+    this.#titleToSet = undefined;
     try {
       await sessionActivities({ summary: 'set the title', timeoutMs: 60_000 }).updateTitle({
         agentRid: this.input.agentRid,
@@ -322,7 +340,7 @@ class ConversationRun {
       });
     } catch (error) {
       if (isCancellation(error)) throw error;
-      log.warn('The title of the session could not be set', { error });
+      log.warn('The title of the session could not be set', { error: error instanceof Error ? error.message : '' });
     }
   }
 

@@ -12,6 +12,7 @@ import {
 } from '@temporalio/workflow';
 import type { CancelExchangeResult, ExchangeActivityResult, ExchangeProgress } from '../protocol/activities.js';
 import type { ConversationInput, ExchangeCancellation, QueuedMessage, SessionState } from '../protocol/conversation.js';
+import { cancellationResponse } from '../protocol/cancellation-response.js';
 import { exchangeActivityId } from '../protocol/conversation.js';
 import { DEFAULTS } from '../protocol/defaults.js';
 import type {
@@ -44,11 +45,13 @@ type Ending = Pick<ExchangeOutcome, 'status' | 'result' | 'error' | 'mayStillRun
 const MOST_REMEDIES = 3;
 
 export class ExchangeRunner {
+  #givenSessionIsGone = false;
+
   constructor(
     private readonly input: ConversationInput,
     private readonly state: ConversationState,
-    /** Called when a session was opened. */
-    private readonly onSession: (session: SessionState) => void,
+    /** Called when a session is in use, with the title that it was given when it was opened. */
+    private readonly onSession: (session: SessionState, title: string | undefined) => void,
   ) {}
 
   /** Runs the message to its outcome and records it. Cancel the scope it runs in to cancel the exchange. */
@@ -69,13 +72,13 @@ export class ExchangeRunner {
   }
 
   async #toItsEnd(running: RunningExchange, inputs: ParameterInputs): Promise<Ending> {
-    let text = running.message.text;
+    let { text } = running.message;
     // Fresh ids for each send that follows a definite failure; the message's own id stays its own.
     let sends = 0;
     for (let remedies = 0; ; remedies++) {
       let ids: ExchangeIds | undefined;
       try {
-        if (this.#hasExpired()) this.#leaveSession();
+        if (this.#hasExpired()) text = this.#leaveSession(running.message);
         running.phase = 'openingSession';
         const session = await this.#ensureSession();
         running.phase = 'exchanging';
@@ -90,7 +93,7 @@ export class ExchangeRunner {
           return { ...settled, sends };
         }
         if (failure.isCancelled) return { status: 'cancelled', sends };
-        const remedied = remedies < MOST_REMEDIES ? this.#remedy(failure, running.message.text, remedies) : undefined;
+        const remedied = remedies < MOST_REMEDIES ? this.#remedy(failure, running.message, text, remedies) : undefined;
         if (remedied === undefined) return { status: 'failed', error: failure.error, sends };
         text = remedied;
       }
@@ -132,7 +135,7 @@ export class ExchangeRunner {
     running.phase = 'cancelling';
     const session = this.state.session;
     if (session === undefined) return { status: 'failed', error: failure.error, sends: 0 };
-    const response = responseFor(running.cancellation, failure.progress);
+    const response = cancellationResponse(running.cancellation, failure.progress);
     try {
       const ended: CancelExchangeResult = await CancellationScope.nonCancellable(() =>
         cleanUpActivities({ summary: `end exchange ${running.message.index} at the agent` }).cancelExchange({
@@ -142,11 +145,12 @@ export class ExchangeRunner {
           text,
           exchangesBefore: session.exchangeCount,
           mode: this.#mode(running.message),
-          traceNumber: failure.progress?.traceNumber ?? 0,
+          traceNumber: failure.traceNumber,
           ...(response !== undefined && { response }),
         }),
       );
-      if (ended.status !== 'cancelled' || failure.isCancelled) return { ...ended, sends: 0 };
+      const isCancelled = failure.isCancelled || CancellationScope.current().consideredCancelled;
+      if (ended.status !== 'cancelled' || isCancelled) return { ...ended, sends: 0 };
       return {
         status: 'failed',
         error: failure.error,
@@ -162,35 +166,31 @@ export class ExchangeRunner {
   }
 
   /** What the policies say of a failure: the text to send again (in a new session, or shortened); undefined: it has failed. */
-  #remedy(failure: ReadFailure, text: string, remedies: number): string | undefined {
-    if (failure.failureClass === 'expired' && this.state.session !== undefined) {
+  #remedy(
+    { failureClass }: ReadFailure,
+    message: QueuedMessage,
+    sentText: string,
+    remedies: number,
+  ): string | undefined {
+    const { session } = this.state;
+    if (failureClass === 'expired') {
       if ((this.input.onExpired ?? 'newSession') === 'fail') return undefined;
-      this.#leaveSession();
-      return this.#carriedOver(text);
+      if (session !== undefined) return this.#leaveSession(message);
+      if (!this.#opensGivenSession) return undefined;
+      this.#givenSessionIsGone = true;
+      return message.text;
     }
-    if (failure.failureClass !== 'overflow') return undefined;
+    if (failureClass !== 'overflow') return undefined;
     switch (this.input.onContextOverflow ?? 'newSession') {
       case 'fail':
         return undefined;
       case 'shorten':
-        return shortened(text, remedies + 1);
-      case 'newSession': {
-        // With the transcript's tail first; bare when that did not fit either. A bare text in an empty session cannot
-        // be helped by another session.
-        const wasEmpty = this.state.session?.exchangeCount === 0;
-        if (wasEmpty && (remedies > 1 || !this.#carriesOver)) return undefined;
-        if (!wasEmpty) this.#leaveSession();
-        return remedies === 0 ? this.#carriedOver(text) : text;
-      }
+        return shortened(message.text, remedies + 1);
+      case 'newSession':
+        if (session?.exchangeCount !== 0) return this.#leaveSession(message);
+        // An empty session was too small for the transcript's tail, so without; for the bare text, no other would do.
+        return sentText === message.text ? undefined : message.text;
     }
-  }
-
-  get #carriesOver(): boolean {
-    return (this.input.carryOver ?? 'transcript') === 'transcript' && this.state.recentExchanges().length > 0;
-  }
-
-  #carriedOver(text: string): string {
-    return this.#carriesOver ? withTranscript(this.state.recentExchanges(), text, DEFAULTS.carryOverCharacters) : text;
   }
 
   #hasExpired(): boolean {
@@ -200,19 +200,28 @@ export class ExchangeRunner {
     );
   }
 
-  #leaveSession(): void {
+  /** The next send opens a new session. Returns what to send there: the text, after what shall be carried over. */
+  #leaveSession({ text }: QueuedMessage): string {
     this.state.session = undefined;
+    const earlier = this.state.recentExchanges();
+    const carriesOver = (this.input.carryOver ?? 'transcript') === 'transcript' && earlier.length > 0;
+    return carriesOver ? withTranscript(earlier, text, DEFAULTS.carryOverCharacters) : text;
+  }
+
+  get #opensGivenSession(): boolean {
+    return this.input.sessionRid !== undefined && this.state.totals.sessions === 0 && !this.#givenSessionIsGone;
   }
 
   async #ensureSession(): Promise<SessionState> {
     if (this.state.session !== undefined) return this.state.session;
-    const isFirst = this.state.totals.sessions === 0;
+    const { sessionRid } = this.input;
+    const { title } = this.state;
     const session =
-      isFirst && this.input.sessionRid !== undefined
-        ? await this.#existingSession(this.input.sessionRid)
+      sessionRid !== undefined && this.#opensGivenSession
+        ? await this.#existingSession(sessionRid)
         : await this.#newSession();
     this.state.useSession(session);
-    this.onSession(session);
+    this.onSession(session, session.sessionRid === sessionRid ? undefined : title);
     return session;
   }
 
@@ -227,12 +236,8 @@ export class ExchangeRunner {
       ...(agentVersion !== undefined && { agentVersion }),
       ...(title !== undefined && { title }),
     });
-    const expires = created.estimatedExpiresTime;
-    return {
-      ...created,
-      ...(expires !== undefined && { lifetimeMs: Date.parse(expires) - Date.now() }),
-      exchangeCount: 0,
-    };
+    const lifetimeMs = Date.parse(created.estimatedExpiresTime ?? '') - Date.now();
+    return { ...created, ...(Number.isFinite(lifetimeMs) && { lifetimeMs }), exchangeCount: 0 };
   }
 
   async #existingSession(sessionRid: string): Promise<SessionState> {
@@ -289,74 +294,61 @@ function messageIdFor(message: QueuedMessage): string {
 /** What a failed activity says. */
 interface ReadFailure {
   error: ExchangeError;
-  failureClass: FailureClass | undefined;
+  failureClass?: FailureClass;
   isCancelled: boolean;
   /** Nobody knows yet how the exchange ended: it may be running. */
   isUnsettled: boolean;
   /** The last heartbeat, where Temporal kept it. */
-  progress: ExchangeProgress | undefined;
+  progress?: ExchangeProgress;
+  traceNumber: number;
   sends: number;
 }
 
+const UNKNOWN_END = { isCancelled: false, isUnsettled: true, traceNumber: 0, sends: 0 };
+
+/** @throws The error itself when it is no activity's: a fault of this code, which a mended worker goes on from. */
 function readFailure(error: unknown): ReadFailure {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
   if (isCancellation(error)) {
-    return {
-      error: { errorName: FAILURE_TYPES.exchangeCancelled, message: 'The exchange was cancelled' },
-      failureClass: undefined,
-      isCancelled: true,
-      isUnsettled: true,
-      progress: undefined,
-      sends: 0,
-    };
+    const message = 'The exchange was cancelled';
+    return { ...UNKNOWN_END, error: { errorName: FAILURE_TYPES.exchangeCancelled, message }, isCancelled: true };
   }
-  if (cause instanceof TimeoutFailure) {
-    const progress = cause.lastHeartbeatDetails as ExchangeProgress | undefined;
-    return {
-      error: {
-        errorName: FAILURE_TYPES.exchangeTimedOut,
-        message: `The exchange had no outcome within its time limit (${cause.timeoutType}); raise exchangeTimeoutMs, or look why it waited`,
-      },
-      failureClass: undefined,
-      isCancelled: false,
-      isUnsettled: true,
-      progress,
-      sends: progress?.sends ?? 0,
-    };
-  }
+  if (!(error instanceof ActivityFailure)) throw error;
+  const { cause, retryState } = error;
   if (cause instanceof ApplicationFailure) {
-    const details = cause.details?.[0] as FailureDetails | undefined;
-    return {
-      error: {
-        errorName: cause.type ?? 'Error',
-        message: cause.message,
-        ...(details?.status !== undefined && { status: details.status }),
-        ...(details?.errorCode !== undefined && { errorCode: details.errorCode }),
-        ...(details?.errorInstanceId !== undefined && { errorInstanceId: details.errorInstanceId }),
-        ...(details?.parameters !== undefined && { parameters: details.parameters }),
-      },
-      failureClass: details?.class,
-      isCancelled: false,
-      // Retried until final: an ambiguous end may still be running at the agent.
-      isUnsettled: details === undefined || details.class === 'ambiguous' || details.class === 'reconcile',
-      progress: undefined,
-      sends: details?.sends ?? 0,
-    };
+    // Handed back on a shutdown, a pause or a reset, and no time was left for the next attempt.
+    if (cause.details?.[0] === undefined && retryState === 'TIMEOUT') return timedOut('no time left to retry');
+    return readApplicationFailure(cause);
   }
-  throw error;
+  if (cause instanceof TimeoutFailure) return timedOut(String(cause.timeoutType), cause.lastHeartbeatDetails);
+  return { ...UNKNOWN_END, error: { errorName: cause?.name ?? 'Error', message: cause?.message ?? error.message } };
 }
 
-function responseFor(
-  cancellation: ExchangeCancellation | undefined,
-  progress: ExchangeProgress | undefined,
-): string | undefined {
-  switch (cancellation?.kind) {
-    case 'withResponse':
-      return cancellation.response;
-    case 'withTextSoFar':
-      return progress === undefined || progress.textOffset > 0 ? undefined : progress.text;
-    case 'withoutResponse':
-    case undefined:
-      return undefined;
-  }
+function timedOut(timeoutType: string, lastHeartbeatDetails?: unknown): ReadFailure {
+  const progress = lastHeartbeatDetails as ExchangeProgress | undefined;
+  const message = `The exchange had no outcome within its time limit (${timeoutType}); raise exchangeTimeoutMs, or look why it waited`;
+  const error = { errorName: FAILURE_TYPES.exchangeTimedOut, message };
+  if (progress === undefined) return { ...UNKNOWN_END, error };
+  return { ...UNKNOWN_END, error, progress, traceNumber: progress.traceNumber, sends: progress.sends };
+}
+
+function readApplicationFailure({ type, message, details }: ApplicationFailure): ReadFailure {
+  const known = details?.[0] as FailureDetails | undefined;
+  if (known === undefined) return { ...UNKNOWN_END, error: { errorName: type ?? 'Error', message } };
+  const { class: failureClass, status, errorCode, errorInstanceId, parameters } = known;
+  return {
+    error: {
+      errorName: type ?? 'Error',
+      message,
+      ...(status !== undefined && { status }),
+      ...(errorCode !== undefined && { errorCode }),
+      ...(errorInstanceId !== undefined && { errorInstanceId }),
+      ...(parameters !== undefined && { parameters }),
+    },
+    failureClass,
+    isCancelled: false,
+    // A session that is gone holds nothing that could be looked for.
+    isUnsettled: known.mayBeSent === true && failureClass !== 'expired',
+    traceNumber: known.traceNumber ?? 0,
+    sends: known.sends ?? 0,
+  };
 }

@@ -13,7 +13,7 @@ export interface Rig {
   readonly client: AipClient;
   readonly taskQueue: string;
   /** Starts a worker in this process; the rig stops it at its end, unless the test did. */
-  startWorker(): Promise<{ stop(): Promise<void> }>;
+  startWorker(options?: { maxCachedWorkflows?: number }): Promise<{ stop(): Promise<void> }>;
   close(): Promise<void>;
 }
 
@@ -35,7 +35,7 @@ export async function startRig(options: { simulator?: SimulatorOptions; worker?:
   });
   const running: { worker: AipWorker; ended: Promise<void> }[] = [];
 
-  const startWorker = async () => {
+  const startWorker = async (workflowOptions: { maxCachedWorkflows?: number } = {}) => {
     const config: WorkerConfig = {
       foundry: {
         url: simulator.url,
@@ -49,7 +49,7 @@ export async function startRig(options: { simulator?: SimulatorOptions; worker?:
       limits: { maxConcurrentLanes: 20, maxConcurrentExchanges: 100, shutdownGraceMs: 0 },
     };
     const { codePath } = await workflowBundle();
-    const worker = await createAipWorker(config, { workflowBundlePath: codePath });
+    const worker = await createAipWorker(config, { workflowBundlePath: codePath, workflowOptions });
     const one = { worker, ended: worker.run() };
     running.push(one);
     return {
