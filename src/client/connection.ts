@@ -17,6 +17,8 @@ export interface ConnectOptions {
   namespace?: string;
   /** With the codec that encrypts payloads, when the workers use one. */
   dataConverter?: DataConverter;
+  /** Stops connecting; of no effect on a connection that is made. */
+  signal?: AbortSignal;
 }
 
 /** The address that a connection was made for, for messages. */
@@ -33,19 +35,35 @@ export function addressOf(client: Client): string {
  */
 export async function connectToTemporal(options: ConnectOptions = {}): Promise<Client> {
   const address = options.connection?.address ?? 'localhost:7233';
+  const { signal } = options;
+  signal?.throwIfAborted();
   const connection = Connection.lazy({ connectTimeout: '5 seconds', ...options.connection });
+  const { aborted, forget } = rejectionOf(signal);
   try {
-    await connection.ensureConnected();
+    await Promise.race([connection.ensureConnected(), aborted]);
   } catch (error) {
     // Unclosed, its channel would go on trying for as long as the process lives.
     await connection.close();
+    signal?.throwIfAborted();
     throw new TemporalUnreachableError(address, reasonOf(error));
+  } finally {
+    forget();
   }
   return new Client({
     connection,
     namespace: options.namespace ?? 'default',
     ...(options.dataConverter === undefined ? {} : { dataConverter: options.dataConverter }),
   });
+}
+
+/** A promise that rejects when the signal is aborted, until it is forgotten. */
+function rejectionOf(signal: AbortSignal | undefined): { aborted: Promise<never>; forget: () => void } {
+  let listener: () => void = () => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    listener = () => reject(signal?.reason as Error);
+  });
+  signal?.addEventListener('abort', listener, { once: true });
+  return { aborted, forget: () => signal?.removeEventListener('abort', listener) };
 }
 
 function reasonOf(error: unknown): string {

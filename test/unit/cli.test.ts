@@ -100,35 +100,6 @@ describe('what cannot be meant ends with exit code 2 and words on stderr', () =>
   });
 });
 
-test('an unreachable Temporal is said in one line, with exit code 1', async () => {
-  const { code, stdout, stderr } = await cli(['ask', 'x'], { env: { ...NOWHERE, ...AGENT } });
-  expect(stderr).toBe(
-    'Cannot reach Temporal at 127.0.0.1:1 (no answer in time): start one with `aip-temporal dev`, or mend TEMPORAL_ADDRESS\n',
-  );
-  expect(stdout).toBe('');
-  expect(code).toBe(1);
-});
-
-test('Ctrl-C while connecting ends with exit code 130', async () => {
-  const run = startCli(['conversation', 'list'], { env: NOWHERE });
-  run.signal('SIGINT');
-  expect(await run.exited).toBe(130);
-});
-
-test('simulator prints one line of JSON that its API answers to, and stops at SIGTERM', async () => {
-  const run = startCli(['simulator']);
-  while (!run.stdout().includes('\n')) await new Promise((resolve) => setImmediate(resolve));
-  const ready = JSON.parse(run.stdout()) as { url: string; token: string; agentRid: string; slowText: string };
-  expect(ready.slowText).not.toBe('');
-  const agent = await fetch(`${ready.url}/api/v2/aipAgents/agents/${ready.agentRid}?preview=true`, {
-    headers: { authorization: `Bearer ${ready.token}` },
-  });
-  expect(agent.status).toBe(200);
-  run.signal('SIGTERM');
-  expect(await run.exited).toBe(0);
-  await expect(fetch(ready.url)).rejects.toThrow();
-});
-
 describe('addParameter()', () => {
   test('takes texts, and ParameterValues as JSON', () => {
     const once = addParameter('status=open=1');
@@ -186,4 +157,33 @@ describe('the note of a running dev', () => {
     run.signal('SIGINT');
     expect(await run.exited).toBe(130);
   });
+});
+
+test('Ctrl-C while connecting ends with exit code 130', async () => {
+  const run = startCli(['conversation', 'list'], { env: NOWHERE });
+  run.signal('SIGINT');
+  expect(await run.exited).toBe(130);
+});
+
+test('an unreachable Temporal is said in one line, with exit code 1', async () => {
+  const { code, stdout, stderr } = await cli(['ask', 'x'], { env: { ...NOWHERE, ...AGENT } });
+  expect(stderr).toBe(
+    'Cannot reach Temporal at 127.0.0.1:1 (no answer in time): start one with `aip-temporal dev`, or mend TEMPORAL_ADDRESS\n',
+  );
+  expect(stdout).toBe('');
+  expect(code).toBe(1);
+});
+
+test('simulator prints one line of JSON that its API answers to, and stops at SIGTERM', async () => {
+  const run = startCli(['simulator']);
+  while (!run.stdout().includes('\n')) await new Promise((resolve) => setImmediate(resolve));
+  const ready = JSON.parse(run.stdout()) as { url: string; token: string; agentRid: string; slowText: string };
+  expect(ready.slowText).not.toBe('');
+  const agent = await fetch(`${ready.url}/api/v2/aipAgents/agents/${ready.agentRid}?preview=true`, {
+    headers: { authorization: `Bearer ${ready.token}` },
+  });
+  expect(agent.status).toBe(200);
+  run.signal('SIGTERM');
+  expect(await run.exited).toBe(0);
+  await expect(fetch(ready.url)).rejects.toThrow();
 });
