@@ -178,10 +178,7 @@ class ShardReader {
         this.context.client.options.loadedDataConverter,
         failure,
       );
-      return failed(
-        'ShardFailed',
-        `Its shard failed before the row had ended: ${error?.message ?? 'for no reason given'}`,
-      );
+      return failed('ShardFailed', `Its shard failed before the row had ended: ${rootMessage(error)}`);
     }
     if (event.workflowExecutionCompletedEventAttributes != null) {
       return failed('ResultMissing', 'Its shard has ended without a result for it');
@@ -209,6 +206,11 @@ class ShardReader {
         : { type: 'activity', ...owner, activityId, isLocal: false },
     );
   }
+}
+
+/** Temporal wraps what an activity threw. */
+function rootMessage(error: Error | undefined): string {
+  return error?.cause instanceof Error ? rootMessage(error.cause) : (error?.message ?? 'for no reason given');
 }
 
 function notRun(
