@@ -56,8 +56,10 @@ export function detailsOf(status: ConversationStatus): string {
     `- session${totals.sessions > 1 ? ` ${totals.sessions}` : ''}: ${session?.sessionRid ?? 'none yet'}`,
     `- agent: ${status.agentRid}`,
     // The UI cuts the last lines off.
-    '- \u00a0',
-    '- \u00a0',
+    '',
+    '\u00a0',
+    '',
+    '\u00a0',
     '',
   ].join('\n');
 }
