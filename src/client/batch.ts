@@ -58,6 +58,9 @@ export async function cancelBatch(context: ClientContext, batchId: string): Prom
   return false;
 }
 
+/** How long to watch for the end of a batch whose rows have all ended (milliseconds). */
+const END_PATIENCE_MS = 10_000;
+
 /** Options of `runBatch`. */
 export interface RunBatchOptions extends Pick<CollectOptions, 'signal'> {
   /** Called about once a second while the batch runs, and at its end. */
@@ -85,7 +88,8 @@ export async function runBatch(
     onProgress === undefined ? undefined : tell(context, submission.batchId, stopWatching.signal, onProgress);
   try {
     const summary = await collectResults(context, submission.batchId, sink, signal === undefined ? {} : { signal });
-    // The last look tells the end; the batch itself ends a moment after its last row.
+    // The batch itself ends a moment after its last row, if a worker still runs: the last look tells so.
+    setTimeout(() => stopWatching.abort(), END_PATIENCE_MS).unref();
     await watching;
     return summary;
   } finally {

@@ -60,7 +60,7 @@ const run = command<RunOptions>({
   settings: ['agentRid', ...TEMPORAL_SETTINGS],
   examples: [
     ['aip-temporal batch run questions.jsonl --out answers.jsonl --errors errors.jsonl', 'with a progress bar'],
-    ['aip-temporal batch run errors.jsonl --out answers.jsonl', 'what failed, again'],
+    ['aip-temporal batch run errors.jsonl --out more-answers.jsonl', 'what failed, again'],
     ['aip-temporal batch run a.csv b.csv --id monday --concurrency 50 > answers.jsonl', 'under a name of its own'],
   ],
   async run({ args, options, sources, output, io, signal }) {
