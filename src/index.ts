@@ -6,7 +6,6 @@ export { createAgentsApi, oauthToken, staticToken, tokenFile } from './agents-ap
 export type { AgentsApi, AgentsApiOptions, TokenSource } from './agents-api/index.js';
 export { createGovernor } from './governor/index.js';
 export type { Governor, GovernorOptions } from './governor/index.js';
-export type * from './protocol/batch.js';
 export { BatchInputError } from './protocol/batch.js';
 export type * from './protocol/batch.js';
 export type * from './protocol/conversation.js';
