@@ -7,12 +7,14 @@ import { askUpdate } from '../protocol/conversation.js';
 import type { ExchangeOutcome } from '../protocol/exchange.js';
 import { FAILURE_TYPES } from '../protocol/failures.js';
 import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
+import { orAborted } from './abort.js';
 import type { ClientContext } from './connection.js';
 import { runStatus } from './describe-conversation.js';
 import type { EndStatus } from './errors.js';
 import { ConversationEndedError, ConversationNotFoundError } from './errors.js';
 import type { ConversationTarget } from './start-conversation.js';
 import { beforeReopening, startOptions } from './start-conversation.js';
+import { withUpdateSlot } from './update-slots.js';
 import { applicationFailureOf, GRPC, grpcStatus, translateError } from './translate-error.js';
 
 /** The choices of `ask` that are not the message's. */
@@ -33,7 +35,7 @@ const DEFAULT_UNREACHABLE_TIMEOUT_MS = 2 * 60 * 1000;
  *
  * What interrupts the waiting without deciding anything is overcome by asking again with the same message id, which gives
  * the first outcome and never a second exchange: the conversation rolled over to a new run, too many updates were in flight
- * (ten per run), Temporal was away for a while.
+ * (ten per run, by all clients), Temporal was away for a while.
  */
 export async function ask(
   context: ClientContext,
@@ -42,16 +44,12 @@ export async function ask(
   options: AskOptions = {},
 ): Promise<ExchangeOutcome> {
   const { signal } = options;
-  const { connection } = context.client;
   const run = () => askUntilDecided(context, target, message, options);
-  if (signal === undefined) return run();
-  signal.throwIfAborted();
-  try {
-    return await connection.withAbortSignal(signal, run);
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error;
-  }
+  const asking = () =>
+    signal === undefined ? run() : orAborted(context.client.connection.withAbortSignal(signal, run), signal);
+  // What shall happen to the running exchange cannot wait for it.
+  if (message.whenBusy !== undefined && message.whenBusy !== 'enqueue') return asking();
+  return withUpdateSlot(context, target.conversationId, signal, asking);
 }
 
 async function askUntilDecided(
@@ -66,6 +64,7 @@ async function askUntilDecided(
   for (let attempt = 0; ; attempt++) {
     try {
       const update = await startAsk(context, target, message);
+      options.signal?.throwIfAborted();
       unreachableSince = undefined;
       if (!accepted) options.onAccepted?.();
       accepted = true;
@@ -107,6 +106,8 @@ async function judge(
     throw new ConversationEndedError(conversationId, status);
   }
   const code = grpcStatus(error)?.code;
+  // No worker was there to tell what an ended conversation has answered: one will come.
+  if (code === GRPC.deadlineExceeded || code === GRPC.failedPrecondition) return 'later';
   if (code === GRPC.resourceExhausted) return 'later';
   if (code === GRPC.unavailable) return 'unreachable';
   throw translateError(error, context, conversationId);

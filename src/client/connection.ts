@@ -1,5 +1,6 @@
 import type { ConnectionOptions, DataConverter } from '@temporalio/client';
 import { Client, Connection } from '@temporalio/client';
+import { orAborted } from './abort.js';
 import { TemporalUnreachableError } from './errors.js';
 
 /** What every function of the client works with. */
@@ -38,32 +39,19 @@ export async function connectToTemporal(options: ConnectOptions = {}): Promise<C
   const { signal } = options;
   signal?.throwIfAborted();
   const connection = Connection.lazy({ connectTimeout: '5 seconds', ...options.connection });
-  const { aborted, forget } = rejectionOf(signal);
   try {
-    await Promise.race([connection.ensureConnected(), aborted]);
+    await orAborted(connection.ensureConnected(), signal);
   } catch (error) {
     // Unclosed, its channel would go on trying for as long as the process lives.
     await connection.close();
     signal?.throwIfAborted();
     throw new TemporalUnreachableError(address, reasonOf(error));
-  } finally {
-    forget();
   }
   return new Client({
     connection,
     namespace: options.namespace ?? 'default',
     ...(options.dataConverter === undefined ? {} : { dataConverter: options.dataConverter }),
   });
-}
-
-/** A promise that rejects when the signal is aborted, until it is forgotten. */
-function rejectionOf(signal: AbortSignal | undefined): { aborted: Promise<never>; forget: () => void } {
-  let listener: () => void = () => undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    listener = () => reject(signal?.reason as Error);
-  });
-  signal?.addEventListener('abort', listener, { once: true });
-  return { aborted, forget: () => signal?.removeEventListener('abort', listener) };
 }
 
 function reasonOf(error: unknown): string {

@@ -32,6 +32,7 @@ import { checkedMessage } from './message-check.js';
 import type { ConversationTarget } from './start-conversation.js';
 import { submit } from './submit.js';
 import { translateError } from './translate-error.js';
+import { queryWorker } from './worker-query.js';
 
 /** How a conversation starts when it does not run yet; of no effect on one that runs. */
 export interface ConversationSettings extends ConversationOptions {
@@ -188,9 +189,7 @@ export class ConversationHandle {
   }
 
   private async query<T>(run: (handle: WorkflowHandle) => Promise<T>): Promise<T> {
-    return this.call((handle) =>
-      this.context.client.connection.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => run(handle)),
-    );
+    return this.call(() => queryWorker(this.context, this.id, QUERY_TIMEOUT_MS, run));
   }
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { WorkflowNotFoundError } from '@temporalio/client';
+import { WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client';
 import { exchangeActivityId, outcomeQuery, statusQuery } from '../protocol/conversation.js';
 import type { ConversationStatus, MessageState } from '../protocol/conversation.js';
 import type { ExchangeOutcome } from '../protocol/exchange.js';
@@ -11,6 +11,7 @@ import type { RestartEvent, TextEvent } from './live-text.js';
 import { LiveText } from './live-text.js';
 import { workersOf } from './task-queue-workers.js';
 import { translateError } from './translate-error.js';
+import { queryWorker } from './worker-query.js';
 
 /** What is seen of an exchange while it runs; `outcome` is the last. */
 export type ExchangeEvent =
@@ -157,14 +158,10 @@ class ExchangeLook {
   }
 
   /** A query that gives up soon; absent when no worker answers. */
-  private async query<T>(
-    run: (handle: ReturnType<ClientContext['client']['workflow']['getHandle']>) => Promise<T>,
-  ): Promise<T | undefined> {
-    const { client } = this.context;
+  private async query<T>(run: (handle: WorkflowHandle) => Promise<T>): Promise<T | undefined> {
     const { conversationId } = this.followed;
-    const handle = client.workflow.getHandle(conversationId);
     try {
-      return await client.connection.withDeadline(Date.now() + QUERY_TIMEOUT_MS, () => run(handle));
+      return await queryWorker(this.context, conversationId, QUERY_TIMEOUT_MS, run);
     } catch (error) {
       const known = translateError(error, this.context, conversationId);
       if (known instanceof NoWorkerError) return undefined;
