@@ -97,6 +97,7 @@ function wayFigures(way: Way, rows: number, pairs: readonly Pair[]): Figure[] {
           },
           figure('plain script, ideal time of the time taken', '', ({ script }) => idealMs / script.wallMs),
         ]),
+    figure('first results after', 'ms', ({ batch }) => batch.firstResultMs),
     ...cpuFigures(figure, rows),
     { ...figure('history events per row', '', ({ batch }) => batch.events / rows), aim: { atMost: 0.5 } },
   ];

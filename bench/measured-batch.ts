@@ -11,6 +11,8 @@ import { CpuClock } from './process-usage.js';
 export interface MeasuredBatch {
   batchId: string;
   wallMs: number;
+  /** From the submission until the first results were in the client's hands. */
+  firstResultMs: number;
   /** CPU time of each process meanwhile. */
   cpuMs: Record<keyof Installation['pids'], number>;
   /** History events of the batch and its shards. */
@@ -30,13 +32,20 @@ export async function measureBatch(
   const cpu = new CpuClock(pids);
   const startedMs = performance.now();
   const { shardCount } = await submitBatch(client, { batchId, agentRid, rows, concurrency, mode });
-  await collectResults(client, batchId, { write: (some) => void outcomes.push(...some) });
+  let firstResultMs = NaN;
+  await collectResults(client, batchId, {
+    write(some) {
+      if (outcomes.length === 0) firstResultMs = performance.now() - startedMs;
+      outcomes.push(...some);
+    },
+  });
   const wallMs = performance.now() - startedMs;
   const cpuMs = cpu.elapsedMs();
   checkOutcomes(rows, outcomes);
   // The batch itself hears of its last shard a moment later; its last events belong to the cost.
   await client.client.workflow.getHandle(batchWorkflowId(batchId)).result();
-  return { batchId, wallMs, cpuMs, events: await batchEvents(client, batchId, shardCount), outcomes };
+  const events = await batchEvents(client, batchId, shardCount);
+  return { batchId, wallMs, firstResultMs, cpuMs, events, outcomes };
 }
 
 function checkOutcomes(rows: readonly BatchRow[], outcomes: readonly RowOutcome[]): void {

@@ -17,12 +17,27 @@ export function machine() {
   };
 }
 
+/** Whether the machine is busy with other things before anything was started; half a busy core is no matter. */
+export function isBusy({ loadAverage }: ReturnType<typeof machine>): boolean {
+  return (loadAverage[0] ?? 0) > 0.5;
+}
+
 /** Writes the figures as JSON, with the machine and the time. @returns The file's path. */
-export function writeResults(command: string, startedAt: Date, figures: readonly Figure[]): string {
+export function writeResults(
+  command: string,
+  start: { at: Date; machine: ReturnType<typeof machine> },
+  figures: readonly Figure[],
+): string {
   mkdirSync(folder, { recursive: true });
-  const path = join(folder, `${startedAt.toISOString().replace(/[:.]/g, '-')}-${command}.json`);
+  const path = join(folder, `${start.at.toISOString().replace(/[:.]/g, '-')}-${command}.json`);
   const marked = figures.map((figure) => ({ ...figure, met: isMet(figure) }));
-  const result = { command, startedAt: startedAt.toISOString(), machineAtEnd: machine(), figures: marked };
+  const result = {
+    command,
+    startedAt: start.at.toISOString(),
+    machine: start.machine,
+    loadAverageAtEnd: machine().loadAverage,
+    figures: marked,
+  };
   writeFileSync(path, `${JSON.stringify(result, undefined, 2)}\n`);
   return path;
 }
