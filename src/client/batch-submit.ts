@@ -16,6 +16,7 @@ import {
 import { DEFAULTS } from '../protocol/defaults.js';
 import type { ExchangeMode } from '../protocol/exchange.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
+import { summaryLine } from '../protocol/summary-line.js';
 import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
 import { BatchExistsError } from './batch-errors.js';
 import { planSlices, rowsPerShard } from './batch-slices.js';
@@ -212,7 +213,7 @@ async function startShard(
   };
   const workflowId = batchShardWorkflowId(batchId, shard);
   await startOnce(context, submission, memo, WORKFLOW_TYPES.batchShard, workflowId, input, {
-    staticSummary: `rows ${firstIndex} to ${last} of batch ${batchId}`,
+    staticSummary: summaryLine(`rows ${firstIndex} to ${last} of batch ${batchId}`),
     staticDetails: `Rows **${firstIndex}** to **${last}** of batch \`${batchId}\`, agent \`${agentRid}\``,
   });
 }
@@ -237,7 +238,9 @@ async function startBatch(
   };
   const from = source === undefined ? '' : ` from ${source}`;
   return startOnce(context, submission, memo, WORKFLOW_TYPES.batch, batchWorkflowId(batchId), input, {
-    staticSummary: `${memo.rowCount} rows${from}, ${concurrency} at once`,
+    staticSummary: summaryLine(
+      `${memo.rowCount} rows, ${concurrency} at once${source === undefined ? '' : `, from ${source}`}`,
+    ),
     staticDetails: `Batch \`${batchId}\`: **${memo.rowCount}** rows${from}, ${concurrency} at once, ${mode}, agent \`${agentRid}\``,
   });
 }

@@ -7,8 +7,10 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   proxyActivities,
+  setCurrentDetails,
   setHandler,
   TemporalFailure,
+  upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { LaneActivities } from '../activities/lane-activities.js';
@@ -22,8 +24,10 @@ import {
   shardWaitingSignal,
 } from '../protocol/batch.js';
 import { DEFAULTS } from '../protocol/defaults.js';
+import { searchAttributeKeys } from '../protocol/search-attributes.js';
 import { batchTaskQueue } from '../protocol/task-queues.js';
 import { ShardRows } from './batch-shard-rows.js';
+import { detailsText } from './details-text.js';
 
 /** How often a waiting shard sees whether its batch still lives: one that was terminated will never admit it. */
 const WAITING_CHECK_INTERVAL = '24 hours';
@@ -62,16 +66,22 @@ export async function batchShardWorkflow(input: BatchShardInput): Promise<BatchS
     failure = error;
     rows.endRemaining(isCancellation(error) ? 'cancelled' : 'failed');
   }
+  upsertSearchAttributes([{ key: searchAttributeKeys.state, value: isCancellation(failure) ? 'cancelled' : 'closed' }]);
+  describe(input, rows, '**finished**');
   await tellBatch(input, rows);
   if (failure !== undefined) throw failure;
   return { shard: input.shard, counts: rows.counts };
 }
 
 async function workOff(input: BatchShardInput, rows: ShardRows, turn: Turn): Promise<void> {
+  describe(input, rows, `**waiting** for its turn in batch ${input.batchId}`);
   await untilItsTurn(input, () => turn.prepared !== undefined || turn.admitted !== undefined);
   for (let lane = 1; rows.remaining > 0; lane++) {
+    describe(input, rows, '**opening sessions**');
     await openSessions(input, rows, turn.admitted ?? turn.prepared ?? 1, lane);
+    describe(input, rows, '**waiting** for its turn, sessions open');
     await untilItsTurn(input, () => turn.admitted !== undefined);
+    describe(input, rows, `**running** lane ${lane} (rows in flight: see Pending Activities)`);
     await runLane(input, rows, turn.admitted ?? 1, lane);
     // A cancelled lane hands back what it has instead of failing.
     if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Shard cancelled');
@@ -139,6 +149,13 @@ function laneActivities(options: { startToCloseTimeout: '30 days' | '24 hours'; 
     retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '30 seconds' },
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   });
+}
+
+/** Where the shard stands, for the Temporal UI. */
+function describe({ batchId, rows: { length } }: BatchShardInput, rows: ShardRows, state: string): void {
+  const { failed, cancelled, expired } = rows.counts;
+  const ended = `- rows: ${length - rows.remaining} of ${length} have ended; ${failed} failed, ${cancelled} cancelled, ${expired} expired`;
+  setCurrentDetails(detailsText([state, '', ended, `- batch: ${batchId}`]));
 }
 
 async function tellBatch(input: BatchShardInput, rows: ShardRows): Promise<void> {

@@ -24,6 +24,7 @@ import {
 } from '../protocol/batch.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
 import { BatchWindow } from './batch-window.js';
+import { detailsText } from './details-text.js';
 
 /** How long a cancelled batch waits for its shards to record what became of their rows. */
 const CANCEL_PATIENCE = '60 seconds';
@@ -61,6 +62,7 @@ export async function batchWorkflow(input: BatchInput): Promise<BatchResult> {
     throw error;
   }
   state = 'finished';
+  upsertSearchAttributes([{ key: searchAttributeKeys.state, value: 'closed' }]);
   setCurrentDetails(detailsOf(input, window, state));
   return { batchId: input.batchId, rowCount: input.rowCount, counts: window.counts };
 }
@@ -132,6 +134,7 @@ async function cancelShards(input: BatchInput, window: BatchWindow): Promise<voi
       await Promise.all(some.map((shard) => reach(input, window, shard, (handle) => handle.cancel())));
     }
     await condition(() => window.isDone, CANCEL_PATIENCE);
+    upsertSearchAttributes([{ key: searchAttributeKeys.state, value: 'cancelled' }]);
     setCurrentDetails(detailsOf(input, window, 'finished'));
   });
 }
@@ -154,18 +157,24 @@ function statusOf(input: BatchInput, window: BatchWindow, state: BatchStatus['st
   };
 }
 
-/** State first, since the UI cuts the end; counts only, since this text travels in a URL there. */
+/** Where the batch stands, for the Temporal UI. */
 function detailsOf(input: BatchInput, window: BatchWindow, state: BatchStatus['state']): string {
   const { succeeded, failed, cancelled, expired, tokens } = window.counts;
   const ended = succeeded + failed + cancelled + expired;
-  return [
-    `**${state}**: ${ended} of ${input.rowCount} rows have ended`,
+  return detailsText([
+    `**${state}**: ${ended} of ${input.rowCount} rows have ended (those of running shards count when their shard ends)`,
     '',
     '| succeeded | failed | cancelled | expired | tokens |',
     '| --- | --- | --- | --- | --- |',
     `| ${succeeded} | ${failed} | ${cancelled} | ${expired} | ${tokens} |`,
     '',
-    `${window.finishedCount} of ${input.shardRows.length} shards have ended, ${window.running.length} are running`,
-    '',
-  ].join('\n');
+    `${window.finishedCount} of ${input.shardRows.length} shards have ended${runningText(window)}`,
+  ]);
+}
+
+/** Which shards run, for whoever looks for their pages; the first few of many. */
+function runningText({ running }: BatchWindow): string {
+  if (running.length === 0) return '';
+  const names = running.slice(0, 5).map(({ shard }) => shard);
+  return `; running: shard ${names.join(', ')}${running.length > names.length ? ` and ${running.length - names.length} more` : ''}`;
 }

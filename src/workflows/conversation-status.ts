@@ -1,6 +1,7 @@
 import type { ConversationInput, ConversationPhase, ConversationStatus } from '../protocol/conversation.js';
 import { DEFAULTS } from '../protocol/defaults.js';
 import type { ConversationState } from './conversation-state.js';
+import { detailsText } from './details-text.js';
 import type { RunningExchange } from './exchange.js';
 
 const PREVIEW_CHARACTERS = 80;
@@ -45,23 +46,17 @@ export function statusOf(
   };
 }
 
-/** The same as markdown for the Temporal UI: state first, nothing vital last, no user text (it travels in a URL). */
+/** The same as markdown for the Temporal UI. */
 export function detailsOf(status: ConversationStatus): string {
   const { totals, session, lastFailure, queue } = status;
-  return [
+  return detailsText([
     `**${status.phase}**${waitText(status)}`,
     '',
     ...(lastFailure === undefined ? [] : [`- **exchange ${lastFailure.index} failed**: ${failureText(lastFailure)}`]),
     `- exchanges: ${countsText(totals)}; ${queue.length} queued; ${totals.tokens} tokens`,
     `- session${totals.sessions > 1 ? ` ${totals.sessions}` : ''}: ${session?.sessionRid ?? 'none yet'}`,
     `- agent: ${status.agentRid}`,
-    // The UI cuts the last lines off.
-    '',
-    '\u00a0',
-    '',
-    '\u00a0',
-    '',
-  ].join('\n');
+  ]);
 }
 
 function waitText({ waitingFor, waitingUntil }: ConversationStatus): string {
