@@ -1,5 +1,6 @@
 import { createInterface, type Interface } from 'node:readline';
 import { setMaxListeners } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ConversationHandle } from '../../client/index.js';
 import { AipClientError } from '../../client/index.js';
 import { findAgentRid, loadAgentRid } from '../../config.js';
@@ -12,6 +13,9 @@ import { conversationSettings, MESSAGE_OPTIONS, messageChoices } from '../messag
 import type { Output } from '../output.js';
 
 const HELP = 'Ctrl-C cancels the answer that is being written, twice leaves; /status, /close, /quit';
+
+/** How long somebody who wants to leave is kept while the cancellation is sent (milliseconds). */
+const LEAVE_TIMEOUT_MS = 2_000;
 
 /** `aip-temporal chat` */
 export const chatCommand = command<MessageOptions & { conversation?: string }>({
@@ -44,7 +48,8 @@ interface Running {
   messageId: string;
   /** Resolves when the conversation has it: only then it can be cancelled. */
   accepted: Promise<void>;
-  isCancelling: boolean;
+  /** Resolves when its cancellation was asked for, or that failed; absent until Ctrl-C. */
+  cancelling?: Promise<void>;
   leave: AbortController;
 }
 
@@ -132,13 +137,13 @@ class ChatSession {
     setMaxListeners(0, leave.signal);
     const messageId = crypto.randomUUID();
     const { promise: accepted, resolve: onAccepted } = deferred();
-    const running: Running = { messageId, accepted, isCancelling: false, leave };
+    const running: Running = { messageId, accepted, leave };
     this.running = running;
     const message = { text, messageId, ...messageChoices(this.options) };
     try {
       if (this.isTerminal) this.output.piece('agent> ');
       const events = this.conversation.stream(message, { signal: leave.signal, onAccepted });
-      const show = { stream: true, isConversing: this.isTerminal, isMuted: () => running.isCancelling };
+      const show = { stream: true, isConversing: this.isTerminal, isMuted: () => running.cancelling !== undefined };
       return exitCodeOf(await showExchange(events, this.output, show));
     } finally {
       this.running = undefined;
@@ -148,26 +153,31 @@ class ChatSession {
   /** Ctrl-C: cancels what runs; a second time, or with nothing running, leaves. */
   private interrupt(): void {
     const { running, output } = this;
-    if (running === undefined || running.isCancelling) {
-      this.hasLeft = true;
-      running?.leave.abort(new Error('Left by Ctrl-C'));
-      if (this.isTerminal) output.piece('\n');
-      this.lines?.close();
+    if (running !== undefined && running.cancelling === undefined) {
+      output.note('\nCancelling (Ctrl-C again leaves) …');
+      running.cancelling = this.cancel(running);
       return;
     }
-    running.isCancelling = true;
-    output.note('\nCancelling (Ctrl-C again leaves) …');
-    void this.cancel(running);
+    this.hasLeft = true;
+    if (this.isTerminal) output.piece('\n');
+    this.lines?.close();
+    if (running !== undefined) void leaveAfterCancelling(running);
   }
 
-  private async cancel({ accepted, messageId, leave }: Running): Promise<void> {
+  private async cancel({ accepted, messageId }: Running): Promise<void> {
     try {
       await accepted;
-      if (!leave.signal.aborted) await this.conversation.cancelExchange({ messageId });
+      await this.conversation.cancelExchange({ messageId });
     } catch (error) {
       this.output.error(error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+/** Leaves when the agent is about to hear of the cancellation; soon in any case. */
+async function leaveAfterCancelling({ cancelling, leave }: Running): Promise<void> {
+  await Promise.race([cancelling, delay(LEAVE_TIMEOUT_MS)]);
+  leave.abort(new Error('Left by Ctrl-C'));
 }
 
 function deferred(): { promise: Promise<void>; resolve: () => void } {
