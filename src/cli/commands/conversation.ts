@@ -75,9 +75,13 @@ const show = command({
 });
 
 function descriptionLines(description: ConversationDescription, status: ConversationStatus | undefined): string[] {
+  // Temporal keeps what a terminated run was about to do; nothing of it goes on.
+  const isRunning = description.status === 'running';
+  const activities = isRunning ? description.pendingActivities : [];
+  const queue = isRunning ? (status?.queue ?? []) : [];
   const fields: [string, string | undefined][] = [
     ['conversation', description.conversationId],
-    ['status', status === undefined ? description.status : `${description.status}, ${status.phase}`],
+    ['status', isRunning && status !== undefined ? `running, ${status.phase}` : description.status],
     ['title', status?.title],
     ['agent', description.agentRid],
     ['session', status?.session?.sessionRid ?? description.sessionRid],
@@ -85,10 +89,14 @@ function descriptionLines(description: ConversationDescription, status: Conversa
     ['started', localTime(description.startedAt)],
     ['ended', description.closedAt && localTime(description.closedAt)],
     ['exchanges', status && exchangesText(status)],
-    ['waiting', description.wait && waitingText(description.wait)],
-    ['in flight', status?.inFlight && `${status.inFlight.index}: ${status.inFlight.textPreview}`],
-    ...(status?.queue ?? []).map((message): [string, string] => ['queued', `${message.index}: ${message.textPreview}`]),
-    ...description.pendingActivities.map((activity): [string, string] => ['activity', activityText(activity)]),
+    ['last failure', status?.lastFailure && `${status.lastFailure.index}: ${status.lastFailure.error.message}`],
+    ['waiting', isRunning ? description.wait && waitingText(description.wait) : undefined],
+    [
+      isRunning ? 'in flight' : 'was in flight',
+      status?.inFlight && `${status.inFlight.index}: ${status.inFlight.textPreview}`,
+    ],
+    ...queue.map((message): [string, string] => ['queued', `${message.index}: ${message.textPreview}`]),
+    ...activities.map((activity): [string, string] => ['activity', activityText(activity)]),
     ['history', `${description.historyLength} events in this run`],
   ];
   return fields
