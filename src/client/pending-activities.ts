@@ -82,6 +82,9 @@ export function exchangeProgress(activity: PendingActivity): ExchangeProgress | 
   return typeof phase === 'string' && typeof text === 'string' ? (heartbeat as ExchangeProgress) : undefined;
 }
 
+/** An activity that waits for a worker for less than this is no news (milliseconds). */
+const PICK_UP_MS = 3_000;
+
 /** Why an activity does not get on, and until when at most. */
 export interface Wait {
   reason: string;
@@ -100,7 +103,10 @@ export function waitOf(activity: PendingActivity): Wait | undefined {
     const reason = `${describeFailure(lastFailure)}; attempt ${attempt} comes next`;
     return nextAttemptAt === undefined ? { reason } : { reason, until: nextAttemptAt };
   }
-  if (state === 'scheduled') return { reason: `${activity.activityType} waits for a worker` };
+  if (state === 'scheduled') {
+    const isFresh = Date.now() - (activity.scheduledAt?.getTime() ?? 0) < PICK_UP_MS;
+    return isFresh ? undefined : { reason: `${activity.activityType} waits for a worker` };
+  }
   const progress = exchangeProgress(activity);
   if (progress?.waitingFor === undefined) return undefined;
   const until = progress.waitingUntil === undefined ? undefined : new Date(progress.waitingUntil);
