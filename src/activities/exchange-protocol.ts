@@ -80,6 +80,13 @@ const RECONCILE_TOO_EARLY_MS = 1_000;
 /** Lost answers that one try looks after by itself before it hands back with a backoff. */
 const MOST_LOST_IN_A_TRY = 2;
 
+/** What the governor's reasons for waiting mean to people. */
+const LIMIT_WORDS: Readonly<Record<string, string>> = {
+  paused: 'the agent, which asked to slow down',
+  rate: 'the rate limit of the agent',
+  concurrency: 'the limit of exchanges at once with the agent',
+};
+
 /** @param now Milliseconds since the epoch. */
 export function createExchangeProtocol(deps: {
   api: AgentsApi;
@@ -142,7 +149,8 @@ export function createExchangeProtocol(deps: {
     isUnaccounted: boolean,
   ): Promise<FoundExchange | Undecided> {
     const { agentRid, priority } = request;
-    const onWait = (wait: { reason: string; untilMs?: number }) => report.waiting(wait.reason, wait.untilMs);
+    const onWait = ({ reason, untilMs }: { reason: string; untilMs?: number }) =>
+      report.waiting(LIMIT_WORDS[reason] ?? reason, untilMs);
     const permit = await governor.acquire({ agentRid, priority, signal: hooks.signal, onWait });
     let released = false;
     const release = (outcome: 'ok' | 'refused' | 'other', retryAfterMs?: number) => {
