@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { WorkflowUpdateHandle } from '@temporalio/client';
 import { WithStartWorkflowOperation, WorkflowNotFoundError, WorkflowUpdateStage } from '@temporalio/client';
@@ -44,9 +45,17 @@ export async function ask(
   options: AskOptions = {},
 ): Promise<ExchangeOutcome> {
   const { signal } = options;
-  const run = () => askUntilDecided(context, target, message, options);
-  const asking = () =>
-    signal === undefined ? run() : orAborted(context.client.connection.withAbortSignal(signal, run), signal);
+  const asking = async () => {
+    // A signal of our own: the SDK adds a listener for each of its calls, and an answer may take hundreds of polls.
+    const calls = new AbortController();
+    setMaxListeners(0, calls.signal);
+    const run = () => askUntilDecided(context, target, message, options);
+    try {
+      return await orAborted(context.client.connection.withAbortSignal(calls.signal, run), signal);
+    } finally {
+      calls.abort();
+    }
+  };
   // What shall happen to the running exchange cannot wait for it.
   if (message.whenBusy !== undefined && message.whenBusy !== 'enqueue') return asking();
   return withUpdateSlot(context, target.conversationId, signal, asking);

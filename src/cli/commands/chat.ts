@@ -1,5 +1,4 @@
 import { createInterface, type Interface } from 'node:readline';
-import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConversationHandle } from '../../client/index.js';
 import { AipClientError } from '../../client/index.js';
@@ -134,7 +133,6 @@ class ChatSession {
 
   private async ask(text: string): Promise<number> {
     const leave = new AbortController();
-    setMaxListeners(0, leave.signal);
     const messageId = crypto.randomUUID();
     const { promise: accepted, resolve: onAccepted } = deferred();
     const running: Running = { messageId, accepted, leave };
