@@ -253,11 +253,14 @@ class ConversationRun {
     setHandler(transcriptQuery, (page) => this.#state.transcript(page), {
       description: 'The recorded exchanges, a page at a time. {} or {"from": 0, "pageSize": 50}',
     });
-    setHandler(outcomeQuery, ({ messageId }) => this.#state.stateOf(messageId), {
+    setHandler(outcomeQuery, (input) => this.#state.stateOf(messageIdOf(input)), {
       description: 'What became of a message. {"messageId": "q1"}',
     });
-    setHandler(exchangeCancellationQuery, ({ messageId }) =>
-      this.#running?.message.messageId === messageId ? (this.#running.cancellation ?? null) : null,
+    setHandler(
+      exchangeCancellationQuery,
+      (input) =>
+        this.#running?.message.messageId === messageIdOf(input) ? (this.#running.cancellation ?? null) : null,
+      { description: 'For activities: what the cancellation of an exchange asks for. {"messageId": "q1"}' },
     );
   }
 
@@ -376,4 +379,11 @@ function rolledOver(): ApplicationFailure {
     'The conversation goes on in a new run: ask again with the same messageId',
     FAILURE_TYPES.conversationRolledOver,
   );
+}
+
+/** By hand in the UI, anything can come. */
+function messageIdOf(input: unknown): string {
+  const messageId: unknown = (input as { messageId?: unknown } | null | undefined)?.messageId;
+  if (typeof messageId === 'string') return messageId;
+  throw new Error('Cannot look for a message without its id: give {"messageId": "q1"}');
 }
