@@ -12,7 +12,7 @@ import { orAborted } from './abort.js';
 import type { ClientContext } from './connection.js';
 import { runStatus } from './describe-conversation.js';
 import type { EndStatus } from './errors.js';
-import { ConversationEndedError, ConversationNotFoundError } from './errors.js';
+import { ConversationEndedError, ConversationNotFoundError, NoWorkerError } from './errors.js';
 import type { ConversationTarget } from './start-conversation.js';
 import { beforeReopening, startOptions } from './start-conversation.js';
 import { withUpdateSlot } from './update-slots.js';
@@ -116,7 +116,7 @@ async function judge(
   }
   const code = grpcStatus(error)?.code;
   // No worker was there to tell what an ended conversation has answered: one will come.
-  if (code === GRPC.deadlineExceeded || code === GRPC.failedPrecondition) return 'later';
+  if (error instanceof NoWorkerError || code === GRPC.deadlineExceeded) return 'later';
   if (code === GRPC.resourceExhausted) return 'later';
   if (code === GRPC.unavailable) return 'unreachable';
   throw translateError(error, context, conversationId);

@@ -10,6 +10,7 @@ import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
 import type { ClientContext } from './connection.js';
 import { ConversationExistsError } from './errors.js';
 import { translateError } from './translate-error.js';
+import { queryWorker } from './worker-query.js';
 
 /** Which conversation, and how it starts when it does not run yet. */
 export interface ConversationTarget {
@@ -19,6 +20,9 @@ export interface ConversationTarget {
   /** True when the id was made just now, so that nothing can be running under it. */
   isNew: boolean;
 }
+
+/** Time that an ended conversation has to tell what it has answered (milliseconds). */
+const QUERY_TIMEOUT_MS = 10_000;
 
 /**
  * What a conversation that has ended leaves to the one that follows it under the same id: its session, when it ended of itself
@@ -33,7 +37,9 @@ export async function beforeReopening(
   try {
     const { status, typedSearchAttributes, type } = await handle.describe();
     if (type !== WORKFLOW_TYPES.conversation) return {};
-    const known = await handle.query(outcomeQuery, { messageId });
+    const known = await queryWorker(context, conversationId, QUERY_TIMEOUT_MS, (asked) =>
+      asked.query(outcomeQuery, { messageId }),
+    );
     if (known.state === 'finished') return { outcome: known.outcome };
     const sessionRid = typedSearchAttributes.get(searchAttributeKeys.session);
     return status.name === 'COMPLETED' && sessionRid !== undefined ? { input: { sessionRid } } : {};
