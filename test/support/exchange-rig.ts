@@ -75,8 +75,11 @@ export async function startExchangeRig(options: SimulatorOptions = {}, timeFacto
       const death = new AbortController();
       const watch = setInterval(() => condition() && death.abort(new Error('killed')), 5);
       const hooks: ExchangeHooks = { signal: death.signal };
-      await expect(protocol.run(request, newExchangeMemory(), false, hooks)).rejects.toThrow('killed');
-      clearInterval(watch);
+      try {
+        await expect(protocol.run(request, newExchangeMemory(), false, hooks)).rejects.toThrow('killed');
+      } finally {
+        clearInterval(watch);
+      }
     },
     statuses(sessionRid) {
       const { exchanges, running } = simulator.ledger();
