@@ -97,7 +97,7 @@ describe('a conversation', () => {
     });
     await handle.close();
     expect((await Promise.all(asked)).map(({ status }) => status)).toEqual(['answered', 'answered']);
-    const result = await rig.client.client.workflow.getHandle(handle.id).result();
+    const result: unknown = await rig.client.client.workflow.getHandle(handle.id).result();
     expect(result).toMatchObject({ endedBy: 'closed', totals: { answered: 3 } });
   });
 
