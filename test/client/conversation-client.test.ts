@@ -190,18 +190,20 @@ describe('stream() and follow()', () => {
   });
 
   test('follow() by another client sees the exchange that runs, and one that waits behind it', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: 800 });
     const handle = conversation();
-    await handle.submit({ messageId: 'first', text: 'First?' });
+    await handle.submit({ messageId: 'first', text: 'First [takes 20s]?' });
     await handle.submit({ messageId: 'second', text: 'Second?' });
     const other = new AipClient({ client: rig.client.client, taskQueue: rig.taskQueue }).conversation(handle.id);
-    const [running, waiting] = await Promise.all([
-      all(other.follow({ intervalMs: 50 })),
-      all(other.follow({ messageId: 'second', intervalMs: 50 })),
-    ]);
-    expect(running.at(-1)).toMatchObject({ type: 'outcome', outcome: { messageId: 'first', status: 'answered' } });
-    expect(waiting).toContainEqual({ type: 'waiting', reason: 'queued behind 1 message' });
+    await untilRunning(handle);
+    const running = all(other.follow({ intervalMs: 50 }));
+    const waiting: ExchangeEvent[] = [];
+    for await (const event of other.follow({ messageId: 'second', intervalMs: 50 })) {
+      waiting.push(event);
+      if (event.type === 'waiting') await handle.cancelExchange({ messageId: 'first' });
+    }
+    expect(waiting[0]).toEqual({ type: 'waiting', reason: 'queued behind 1 message' });
     expect(waiting.at(-1)).toMatchObject({ type: 'outcome', outcome: { messageId: 'second', status: 'answered' } });
+    expect((await running).at(-1)).toMatchObject({ outcome: { messageId: 'first', status: 'cancelled' } });
     expect(await all(other.follow())).toEqual([]);
   });
 
