@@ -4,8 +4,12 @@ import type { ExchangeError, ExchangeMode, ExchangeResult, InputContext, Paramet
 /** Rows at once that one lane works on; a batch with a higher concurrency runs several lanes beside each other. */
 export const LANE_CONCURRENCY = 25;
 
-/** How many shards of a batch run beside each other (before the number of its shards is looked at). */
-export const lanesAtOnce = (concurrency: number): number => Math.max(1, Math.ceil(concurrency / LANE_CONCURRENCY));
+/**
+ * How many shards of a batch run beside each other (before the number of its shards is looked at). Two at least, where there
+ * is room for two: a row that takes for ever must not hold up all the others when its lane has no other rows left.
+ */
+export const lanesAtOnce = (concurrency: number): number =>
+  Math.max(Math.min(2, concurrency), Math.ceil(concurrency / LANE_CONCURRENCY));
 
 /** One row of a batch: one question, or several turns of one conversation. */
 export interface BatchRow {
