@@ -97,10 +97,57 @@ describe('a message is refused', () => {
     expect(state.accept(message('a'), 0)).toEqual({ known: 'a' });
   });
 
+  test('when its parameters are too much for a payload', () => {
+    const parameterInputs = { notes: { type: 'string' as const, value: 'x'.repeat(LIMITS.queuedBytes) } };
+    expect(new ConversationState(0).accept(message('a', { parameterInputs }), 0)).toMatchObject({
+      refused: { type: 'InvalidInput' },
+    });
+  });
+
+  test('when the queue holds as many bytes as it may, and no longer when they are gone', () => {
+    const state = new ConversationState(0);
+    const large = {
+      contextsOverride: [{ type: 'objectContext' as const, objectRids: ['x'.repeat(150_000)], propertyTypeRids: [] }],
+    };
+    for (const id of ['a', 'b']) expect(state.accept(message(id, large), 0)).toHaveProperty('accepted');
+    expect(state.accept(message('c', large), 0)).toMatchObject({ refused: { type: 'ConversationQueueFull' } });
+    const restored = throughJson(state);
+    expect(restored.accept(message('c', large), 0)).toMatchObject({ refused: { type: 'ConversationQueueFull' } });
+    answerNext(restored);
+    restored.dropQueued('b');
+    for (const id of ['c', 'd']) expect(restored.accept(message(id, large), 0)).toHaveProperty('accepted');
+  });
+
+  test('is not known by that: it may come again', () => {
+    const state = new ConversationState(0);
+    state.reject('a');
+    expect(state.stateOf('a')).toEqual({ state: 'rejected' });
+    expect(state.accept(message('a'), 0)).toHaveProperty('accepted');
+    expect(state.stateOf('a')).toEqual({ state: 'queued' });
+  });
+
   test('when the queue is full', () => {
     const state = new ConversationState(0);
     for (let n = 0; n < LIMITS.queuedMessages; n++) state.accept(message(`m${n}`), 0);
     expect(state.accept(message('one more'), 0)).toMatchObject({ refused: { type: 'ConversationQueueFull' } });
+  });
+});
+
+describe('a session in which an exchange may still run', () => {
+  test('is so until another one landed in it', () => {
+    const state = new ConversationState(0);
+    state.useSession({ sessionRid: 'ri.session', exchangeCount: 0 });
+    for (const id of ['a', 'b', 'c']) state.accept(message(id), 0);
+    const begun = state.begin()!;
+    const unstopped = { ...outcomeFor(begun), status: 'cancelled' as const, mayStillRun: true };
+    delete (unstopped as Partial<ExchangeOutcome>).result;
+    state.record(begun, unstopped, {}, 0);
+    expect(state.session?.mayBeBusy).toBe(true);
+    const dropped = state.dropQueued('b')!;
+    state.record(dropped, { ...unstopped, messageId: 'b', mayStillRun: false }, {}, 0);
+    expect(state.session?.mayBeBusy).toBe(true);
+    answerNext(state);
+    expect(state.session?.mayBeBusy).toBeUndefined();
   });
 });
 

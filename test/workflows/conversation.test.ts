@@ -9,7 +9,14 @@ beforeAll(async () => {
   rig = await startRig();
 });
 afterAll(() => rig.close());
-afterEach(() => rig.simulator.changeSettings({ answerLatencyMs: 0, contextSizeTokens: 128_000, limits: {} }));
+afterEach(() =>
+  rig.simulator.changeSettings({
+    answerLatencyMs: 0,
+    contextSizeTokens: 128_000,
+    sessionLifetimeMs: 86_400_000,
+    limits: {},
+  }),
+);
 
 const conversation = (settings: Parameters<typeof rig.client.conversation>[1] = {}): ConversationHandle =>
   rig.client.conversation(`test/${randomUUID()}`, settings);
@@ -146,6 +153,15 @@ describe('whenBusy', () => {
     expect((await running).status).toBe('answered');
   });
 
+  test('reject is not for ever: the same message is accepted when it comes again', async () => {
+    const { handle, running } = await busy();
+    const message = { messageId: 'again', text: 'Now?', whenBusy: 'reject' } as const;
+    await handle.submit(message);
+    await until('the refusal is told', async () => (await handle.outcome('again')).state === 'rejected');
+    await running;
+    expect(await handle.ask(message)).toMatchObject({ status: 'answered', sends: 1 });
+  });
+
   test('interrupt keeps the running exchange with its text so far', async () => {
     const { handle, running, session } = await busy();
     const next = await handle.ask({ text: 'Something else', whenBusy: 'interrupt' });
@@ -235,6 +251,27 @@ describe('a session that is gone', () => {
     expect(sent?.text).toContain('Do you remember?');
   });
 
+  test('is known to be gone by its time, before anything is sent to it', async () => {
+    rig.simulator.changeSettings({ sessionLifetimeMs: 1_000 });
+    const handle = conversation();
+    const first = await handle.ask('Remember this, briefly.');
+    const expires = Date.parse((await handle.status()).session?.estimatedExpiresTime ?? '');
+    await until('the session is gone', () => Date.now() > expires + 100);
+    const before = rig.simulator.summary().totals.refused['SessionNotFound'] ?? 0;
+    const second = await handle.ask('Do you remember?');
+    expect(second.sessionRid).not.toBe(first.sessionRid);
+    expect(inLedger(second.sessionRid)[0]?.text).toContain('Remember this, briefly.');
+    expect(rig.simulator.summary().totals.refused['SessionNotFound'] ?? 0).toBe(before);
+  });
+
+  test('is replaced, too, when it is the one that the conversation was to go on in', async () => {
+    const first = await conversation().ask('First');
+    rig.simulator.expireSession(first.sessionRid!);
+    const outcome = await conversation({ sessionRid: first.sessionRid! }).ask('Second');
+    expect(outcome).toMatchObject({ status: 'answered', sends: 1 });
+    expect(outcome.sessionRid).not.toBe(first.sessionRid);
+  });
+
   test('fails the exchange with the policy fail, and the conversation stays usable', async () => {
     const handle = conversation({ onExpired: 'fail' });
     const first = await handle.ask('First');
@@ -297,6 +334,33 @@ describe('continue-as-new', () => {
     const first = await handle.ask({ messageId: 'first', text: 'First' });
     await handle.ask('Second');
     expect(await handle.ask({ messageId: 'first', text: 'First' })).toEqual(first);
+  });
+});
+
+describe('what is sent by hand', () => {
+  test.each([
+    ['setTitle', undefined],
+    ['setTitle', { title: 7 }],
+    ['submit', undefined],
+    ['submit', { text: 'no id' }],
+    ['cancelExchange', undefined],
+    ['cancelExchange', { messageId: 7 }],
+  ])('as %s with %j does no harm', async (signal, argument) => {
+    const handle = conversation();
+    await handle.ask('First');
+    await rig.client.client.workflow.getHandle(handle.id).signal(signal, argument);
+    expect(await handle.ask('Second')).toMatchObject({ status: 'answered', index: 1 });
+  });
+});
+
+describe('a title', () => {
+  test('that is set between exchanges is given to the session, also when the run rolls over at once', async () => {
+    const handle = conversation({ maxExchangesPerRun: 1 });
+    await handle.ask('First');
+    await handle.setTitle('Orders');
+    await handle.ask('Second');
+    await until('the title is set', () => (rig.simulator.summary().totals.calls.updateTitle ?? 0) === 1);
+    expect((await handle.status()).title).toBe('Orders');
   });
 });
 
