@@ -163,7 +163,7 @@ describe('an id that is refused as used although nothing shows', () => {
 
 test('an exchange that cannot be stopped and goes on too long is followed, never sent again', async () => {
   const { simulator, request, toItsEnd, statuses, dieWhen } = rigs.withTraces;
-  const asked = await request({ mode: 'blocking', text: '[takes 700ms] Long.', callTimeoutMs: 9_000 });
+  const asked = await request({ mode: 'blocking', text: '[takes 4000ms] Long.', callTimeoutMs: 30_000 });
   await dieWhen(asked, () => simulator.summary().totals.inFlight === 1);
   const memory = { traceNumber: 0, sends: 1, mayBeSent: true, transientFailures: 0, waits: 0 };
   expect(await toItsEnd(asked, memory)).toMatchObject({ tries: expect.any(Number), memory: { traceNumber: 0 } });
