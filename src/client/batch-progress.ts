@@ -9,9 +9,9 @@ import {
 import { type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client';
 import { BatchNotFoundError } from './batch-errors.js';
 import { batchMemo } from './batch-submit.js';
-import type { ClientContext } from './connection.js';
+import { addressOf, type ClientContext } from './connection.js';
 import { runStatus } from './describe-conversation.js';
-import type { EndStatus } from './errors.js';
+import { type EndStatus, NoWorkerError, TemporalUnreachableError } from './errors.js';
 import { type PendingActivity, pendingActivities, waitOf } from './pending-activities.js';
 import { workersOf } from './task-queue-workers.js';
 import { GRPC, grpcStatus, translateError } from './translate-error.js';
@@ -20,6 +20,11 @@ import { GRPC, grpcStatus, translateError } from './translate-error.js';
 const QUERY_PATIENCE_MS = 3_000;
 /** The span over which the rate is taken (milliseconds). */
 const RATE_SPAN_MS = 20_000;
+
+/** How long one look at a batch may take (milliseconds). */
+const LOOK_TIMEOUT_MS = 10_000;
+/** How long Temporal may be out of reach before watching gives up (milliseconds). */
+const UNREACHABLE_MS = 5 * 60_000;
 
 /** A lane that waits for a worker for less than this is no news (milliseconds). */
 const PICK_UP_MS = 3_000;
@@ -57,9 +62,10 @@ export interface WatchOptions {
 
 /**
  * Tells how a batch stands, again and again, until it has ended; the last one is its end. Rows of running shards are counted
- * by the heartbeats of their lanes, so the numbers move every second. Without a worker it goes on, and says so.
+ * by the heartbeats of their lanes, so the numbers move every second. Without a worker it goes on, and says so; without
+ * Temporal for up to five minutes, too.
  *
- * @throws BatchNotFoundError
+ * @throws BatchNotFoundError, TemporalUnreachableError
  */
 export async function* watchBatch(
   context: ClientContext,
@@ -69,7 +75,7 @@ export async function* watchBatch(
   const { intervalMs = 1_000, signal } = options;
   const looker = new BatchLooker(context, batchId);
   while (signal?.aborted !== true) {
-    const progress = await looker.look();
+    const progress = await looker.lookAgain();
     yield progress;
     if (progress.state !== 'running' && progress.state !== 'cancelling') return;
     await pause(intervalMs, signal);
@@ -86,11 +92,32 @@ class BatchLooker {
   #last: BatchProgress | undefined;
   /** Times of looks with the rows that had ended by then. */
   #samples: { atMs: number; ended: number }[] = [];
+  /** Since when Temporal does not answer. */
+  #awaySinceMs: number | undefined;
 
   constructor(
     private readonly context: ClientContext,
     private readonly batchId: string,
   ) {}
+
+  /** A look that gets over an outage: while Temporal does not answer it tells what was seen last, and why nothing moves. */
+  async lookAgain(): Promise<BatchProgress> {
+    const { client } = this.context;
+    try {
+      const progress = await client.withDeadline(Date.now() + LOOK_TIMEOUT_MS, () => this.look());
+      this.#awaySinceMs = undefined;
+      return progress;
+    } catch (error) {
+      const last = this.#last;
+      if (last === undefined || !isOutOfReach(error)) throw error;
+      this.#awaySinceMs ??= Date.now();
+      if (Date.now() - this.#awaySinceMs > UNREACHABLE_MS) throw error;
+      this.#samples = [];
+      const { etaSeconds: _eta, waitingUntil: _until, ...seen } = last;
+      const waitingFor = `Temporal at ${addressOf(client)} does not answer; trying again`;
+      return { ...seen, running: 0, rowsPerSecond: 0, waitingFor };
+    }
+  }
 
   async look(): Promise<BatchProgress> {
     const description = await this.#describe();
@@ -191,6 +218,14 @@ class BatchLooker {
     progress.rowsPerSecond = (1_000 * (ended - first.ended)) / (atMs - first.atMs);
     if (progress.rowsPerSecond > 0) progress.etaSeconds = (progress.rowCount - ended) / progress.rowsPerSecond;
   }
+}
+
+/** True for failures that pass when Temporal comes back. */
+function isOutOfReach(error: unknown): boolean {
+  // A look that met its time limit is translated like a query that nobody answered.
+  if (error instanceof TemporalUnreachableError || error instanceof NoWorkerError) return true;
+  const code = grpcStatus(error)?.code;
+  return code === GRPC.unavailable || code === GRPC.deadlineExceeded || code === GRPC.resourceExhausted;
 }
 
 function laneProgress({ activityType, heartbeat }: PendingActivity): LaneProgress | undefined {
