@@ -53,6 +53,14 @@ export class ConversationNotFoundError extends AipClientError {
   }
 }
 
+/** The conversation has ended: nothing is left to be cancelled or closed. */
+export class ConversationNotRunningError extends AipClientError {
+  override readonly name = 'ConversationNotRunningError';
+  constructor(readonly conversationId: string) {
+    super(`Conversation ${conversationId} has ended: nothing of it runs; a message to it begins it again`);
+  }
+}
+
 /** The conversation's queue is full. The message was not accepted. */
 export class ConversationQueueFullError extends AipClientError {
   override readonly name = 'ConversationQueueFullError';

@@ -22,6 +22,7 @@ import {
   ConversationClosedError,
   ConversationEndedError,
   ConversationNotFoundError,
+  ConversationNotRunningError,
   ConversationQueueFullError,
   InvalidMessageError,
   NoWorkerError,
@@ -67,7 +68,11 @@ export function applicationFailureOf(error: unknown): ApplicationFailure | undef
  */
 export function translateError(error: unknown, context: ClientContext, conversationId: string): unknown {
   const namespace = context.client.options.namespace;
-  if (error instanceof WorkflowNotFoundError) return new ConversationNotFoundError(conversationId, namespace);
+  if (error instanceof WorkflowNotFoundError) {
+    // The server tells a run that has ended from one that never was by its words alone.
+    if (/already completed/.test(error.message)) return new ConversationNotRunningError(conversationId);
+    return new ConversationNotFoundError(conversationId, namespace);
+  }
   if (error instanceof NamespaceNotFoundError) {
     return new TemporalRefusedError(
       `Cannot find namespace ${namespace} on Temporal at ${addressOf(context.client)}: create it, or mend TEMPORAL_NAMESPACE`,

@@ -9,6 +9,7 @@ import {
   ConversationEndedError,
   ConversationExistsError,
   ConversationNotFoundError,
+  ConversationNotRunningError,
   InvalidCallError,
   InvalidMessageError,
   NoWorkerError,
@@ -146,6 +147,16 @@ describe('ask()', () => {
 });
 
 describe('a conversation that has ended', () => {
+  test('is not told as one that never was when it is closed, or its exchange cancelled', async () => {
+    const handle = conversation();
+    await handle.ask('One?');
+    await handle.close();
+    await handle.result();
+    for (const call of await Promise.allSettled([handle.close(), handle.cancelExchange(), handle.terminate()])) {
+      expect(call).toMatchObject({ status: 'rejected', reason: expect.any(ConversationNotRunningError) });
+    }
+  });
+
   test('goes on in its session when it is asked again', async () => {
     const handle = conversation();
     const first = await handle.ask('Before?');

@@ -128,6 +128,10 @@ describe('conversation', () => {
     await until('it is in the list', async () => (await run(['conversation', 'list'])).stdout.includes(id));
     expect((await run(['conversation', 'close', id])).code).toBe(0);
     await until('it has ended', async () => /status +completed/.test((await run(['conversation', 'show', id])).stdout));
+    for (const command of ['close', 'cancel']) {
+      const { code, stderr } = await run(['conversation', command, id]);
+      expect({ command, code, stderr }).toMatchObject({ code: 0, stderr: `Conversation ${id} had ended before\n` });
+    }
     const other = newId();
     await run(['ask', '-c', other, 'Another?']);
     expect((await run(['conversation', 'cancel', other])).code).toBe(0);

@@ -1,11 +1,11 @@
-import type { ConversationDescription, ConversationSummary } from '../../client/index.js';
-import { exchangeProgress, NoWorkerError } from '../../client/index.js';
-import type { ConversationStatus, RecordedExchange } from '../../protocol/conversation.js';
+import type { ConversationSummary } from '../../client/index.js';
+import { NoWorkerError } from '../../client/index.js';
+import type { RecordedExchange } from '../../protocol/conversation.js';
 import { withAipClient } from '../aip-client.js';
 import type { CommandDefinition } from '../command.js';
 import { command, JSON_OPTION, TEMPORAL_SETTINGS, wholeNumber } from '../command.js';
-import { outcomeProblem, waitingText } from '../exchange-output.js';
-import { localTime, table } from '../output.js';
+import { descriptionLines, listText } from '../conversation-text.js';
+import { outcomeProblem } from '../exchange-output.js';
 
 const ID_ARGUMENT = ['<id>', 'id of the conversation (the workflow’s id)'] as const;
 
@@ -20,7 +20,7 @@ const list = command<{ running?: boolean; agent?: string; needsAttention?: boole
   ],
   settings: ['agentRid', ...TEMPORAL_SETTINGS],
   examples: [['aip-temporal conversation list --running', 'what is open now']],
-  async run({ options, sources, output, signal }) {
+  async run({ options, sources, output, io, signal }) {
     const { limit = 50 } = options;
     await withAipClient({ sources, output, signal }, async (aip) => {
       const rows: ConversationSummary[] = [];
@@ -39,18 +39,10 @@ const list = command<{ running?: boolean; agent?: string; needsAttention?: boole
       }
       if (output.isJson) return;
       if (rows.length === 0) output.note('No conversations');
-      else output.result(table(['CONVERSATION', 'STATUS', 'STATE', 'STARTED', 'AGENT'], rows.map(listRow)));
+      else output.result(listText(rows, io.stdout.isTTY === true ? (io.stdout.columns ?? 80) : undefined));
     });
   },
 });
-
-const listRow = (row: ConversationSummary): string[] => [
-  row.conversationId,
-  row.status,
-  `${row.state ?? ''}${row.needsAttention ? ' (needs attention)' : ''}`,
-  localTime(row.startedAt),
-  row.agentRid ?? '',
-];
 
 const show = command({
   name: 'show',
@@ -73,57 +65,6 @@ const show = command({
     });
   },
 });
-
-function descriptionLines(description: ConversationDescription, status: ConversationStatus | undefined): string[] {
-  // Temporal keeps what a terminated run was about to do; nothing of it goes on.
-  const isRunning = description.status === 'running';
-  const activities = isRunning ? description.pendingActivities : [];
-  const queue = isRunning ? (status?.queue ?? []) : [];
-  const fields: [string, string | undefined][] = [
-    ['conversation', description.conversationId],
-    ['status', isRunning && status !== undefined ? `running, ${status.phase}` : description.status],
-    ['title', status?.title],
-    ['agent', description.agentRid],
-    ['session', status?.session?.sessionRid ?? description.sessionRid],
-    ['session expires', status?.session && localTime(status.session.estimatedExpiresTime)],
-    ['started', localTime(description.startedAt)],
-    ['ended', description.closedAt && localTime(description.closedAt)],
-    ['exchanges', status && exchangesText(status)],
-    ['last failure', status?.lastFailure && `${status.lastFailure.index}: ${status.lastFailure.error.message}`],
-    ['waiting', isRunning ? description.wait && waitingText(description.wait) : undefined],
-    [
-      isRunning ? 'in flight' : 'was in flight',
-      status?.inFlight && `${status.inFlight.index}: ${status.inFlight.textPreview}`,
-    ],
-    ...queue.map((message): [string, string] => ['queued', `${message.index}: ${message.textPreview}`]),
-    ...activities.map((activity): [string, string] => ['activity', activityText(activity)]),
-    ['history', `${description.historyLength} events in this run`],
-  ];
-  return fields
-    .filter((field): field is [string, string] => Boolean(field[1]))
-    .map(([name, value]) => `${name.padEnd(16)}${value}`);
-}
-
-function exchangesText({ totals }: ConversationStatus): string {
-  const { answered, interrupted, cancelled, failed, tokens } = totals;
-  const parts = [
-    `${answered} answered`,
-    ...(interrupted > 0 ? [`${interrupted} interrupted`] : []),
-    ...(cancelled > 0 ? [`${cancelled} cancelled`] : []),
-    ...(failed > 0 ? [`${failed} failed`] : []),
-  ];
-  return `${parts.join(', ')}; ${tokens} tokens`;
-}
-
-function activityText(activity: ConversationDescription['pendingActivities'][number]): string {
-  const progress = exchangeProgress(activity);
-  const parts = [
-    `${activity.activityType} (${activity.state}), attempt ${activity.attempt}`,
-    ...(progress === undefined ? [] : [`${progress.phase}, ${progress.textOffset + progress.text.length} characters`]),
-    ...(activity.lastFailure === undefined ? [] : [`last failure ${activity.lastFailure.type}`]),
-  ];
-  return parts.join('; ');
-}
 
 const transcript = command<{ from?: number }>({
   name: 'transcript',
@@ -185,6 +126,9 @@ const cancel = command<{ exchange?: boolean; messageId?: string; response?: stri
           `Asked ${id} to cancel ${messageId === undefined ? 'the exchange in flight' : `message ${messageId}`}`,
         );
       } else {
+        // Temporal takes a cancellation of a run that has ended, and does nothing.
+        if ((await conversation.describe()).status !== 'running')
+          return output.note(`Conversation ${id} had ended before`);
         await conversation.cancel();
         output.note(`Asked ${id} to cancel; it ends when its exchange is cancelled at the agent`);
       }
@@ -200,7 +144,10 @@ const close = command({
   examples: [['aip-temporal conversation close support-17', 'ends it as Completed']],
   async run({ args: [id = ''], sources, output, signal }) {
     await withAipClient({ sources, output, signal }, async (aip) => {
-      await aip.conversation(id).close();
+      const conversation = aip.conversation(id);
+      if ((await conversation.describe()).status !== 'running')
+        return output.note(`Conversation ${id} had ended before`);
+      await conversation.close();
       output.note(`Asked ${id} to close; it ends when its queue is finished`);
     });
   },
