@@ -1,11 +1,12 @@
 import { createInterface, type Interface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConversationHandle } from '../../client/index.js';
-import { AipClientError } from '../../client/index.js';
+import { AipClientError, ConversationNotFoundError, ConversationNotRunningError } from '../../client/index.js';
 import { findAgentRid, loadAgentRid } from '../../config.js';
 import { withAipClient } from '../aip-client.js';
 import type { CliIo } from '../command.js';
 import { command, EXIT, TEMPORAL_SETTINGS } from '../command.js';
+import { descriptionLines } from '../conversation-text.js';
 import { exitCodeOf, showExchange } from '../exchange-output.js';
 import type { MessageOptions } from '../message-options.js';
 import { conversationSettings, MESSAGE_OPTIONS, messageChoices } from '../message-options.js';
@@ -57,6 +58,9 @@ class ChatSession {
   private readonly isTerminal: boolean;
   private running: Running | undefined;
   private hasLeft = false;
+  private isClosed = false;
+  /** True after a Ctrl-C at the prompt, until the next line. */
+  private isLeaving = false;
   private lines: Interface | undefined;
 
   constructor(
@@ -93,7 +97,7 @@ class ChatSession {
       lines.close();
       release();
     }
-    if (isTerminal) output.note(`Left; go on with: aip-temporal chat -c ${this.conversation.id}`);
+    if (isTerminal && !this.isClosed) output.note(`Left; go on with: aip-temporal chat -c ${this.conversation.id}`);
     return isTerminal ? EXIT.ok : this.hasLeft ? EXIT.interrupted : exitCode;
   }
 
@@ -103,6 +107,7 @@ class ChatSession {
 
   /** One line: a command or a message. */
   private async handle(line: string): Promise<number> {
+    this.isLeaving = false;
     if (line === '') return EXIT.ok;
     try {
       switch (line) {
@@ -114,13 +119,15 @@ class ChatSession {
           this.output.note(HELP);
           return EXIT.ok;
         case '/status':
-          this.output.note(JSON.stringify(await this.conversation.status(), undefined, 2));
+          this.output.note(await this.statusText());
           return EXIT.ok;
         case '/close':
-          await this.conversation.close();
-          this.hasLeft = true;
-          return EXIT.ok;
+          return await this.close();
         default:
+          if (/^\/[a-z]+$/.test(line) && this.isTerminal) {
+            this.output.note(`There is no ${line}, and it was not sent; there are /status, /close, /quit`);
+            return EXIT.ok;
+          }
           return await this.ask(line);
       }
     } catch (error) {
@@ -129,6 +136,25 @@ class ChatSession {
       this.output.error(error.message);
       return EXIT.failed;
     }
+  }
+
+  private async statusText(): Promise<string> {
+    const [description, status] = await Promise.all([this.conversation.describe(), this.conversation.status()]);
+    return descriptionLines(description, status).join('\n');
+  }
+
+  private async close(): Promise<number> {
+    try {
+      await this.conversation.close();
+      this.output.note('Closed: it finishes what is queued, then ends');
+    } catch (error) {
+      // Nothing was said yet, or it has ended meanwhile: either way nothing is left open.
+      if (!(error instanceof ConversationNotFoundError || error instanceof ConversationNotRunningError)) throw error;
+      this.output.note('Nothing is open here');
+    }
+    this.hasLeft = true;
+    this.isClosed = true;
+    return EXIT.ok;
   }
 
   private async ask(text: string): Promise<number> {
@@ -148,12 +174,21 @@ class ChatSession {
     }
   }
 
-  /** Ctrl-C: cancels what runs; a second time, or with nothing running, leaves. */
+  /** Ctrl-C: cancels what runs, or drops the line that is being typed; a second time leaves. */
   private interrupt(): void {
     const { running, output } = this;
     if (running !== undefined && running.cancelling === undefined) {
       output.note('\nCancelling (Ctrl-C again leaves) …');
       running.cancelling = this.cancel(running);
+      return;
+    }
+    // The answer may have ended the moment before: nobody is thrown out by a Ctrl-C that was meant for it.
+    if (running === undefined && this.isTerminal && !this.isLeaving) {
+      this.isLeaving = true;
+      output.note('\n(Ctrl-C again leaves)');
+      this.lines?.write(null, { ctrl: true, name: 'e' });
+      this.lines?.write(null, { ctrl: true, name: 'u' });
+      this.prompt();
       return;
     }
     this.hasLeft = true;
