@@ -63,6 +63,8 @@ function commanderCommand(definition: CommandDefinition, io: CliIo, exit: (code:
     .summary(definition.summary)
     .description([definition.summary, definition.description].filter(Boolean).join('\n\n'))
     .exitOverride()
+    // The longest flags leave less than commander's least width on 80 columns, and then nothing would be wrapped.
+    .configureHelp({ minWidthToWrap: 24 })
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
     .showHelpAfterError('(--help tells the usage)');
   for (const [flags, about] of definition.args ?? []) made.argument(flags, about);
