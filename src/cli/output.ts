@@ -40,6 +40,10 @@ export function createOutput(io: CliIo, choices: { json: boolean; verbose: boole
   };
 }
 
+/** How this program is called from here: by npx, that is not on the PATH, only `npx aip-temporal` works. */
+export const programName = (env: CliIo['env']): string =>
+  env['npm_command'] === 'exec' ? 'npx aip-temporal' : 'aip-temporal';
+
 /** Rows under headings, in columns as wide as needed. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = headings.map((heading, column) =>

@@ -2,9 +2,10 @@ import { Writable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
 import { BatchDisplay, duration, progressBar, progressText } from '../../src/cli/batch-display.js';
 import type { CliIo } from '../../src/cli/command.js';
+import { listText } from '../../src/cli/conversation-text.js';
 import { exitCodeOf, outcomeProblem, showExchange } from '../../src/cli/exchange-output.js';
-import { createOutput, localTime, table } from '../../src/cli/output.js';
-import type { BatchProgress, ExchangeEvent, PendingActivity } from '../../src/client/index.js';
+import { createOutput, localTime, programName, table } from '../../src/cli/output.js';
+import type { BatchProgress, ConversationSummary, ExchangeEvent, PendingActivity } from '../../src/client/index.js';
 import { waitOf } from '../../src/client/index.js';
 import type { ExchangeOutcome } from '../../src/protocol/exchange.js';
 
@@ -125,6 +126,27 @@ describe('createOutput()', () => {
     const [quiet, verbose] = [collecting(), collecting({ verbose: true })];
     for (const { output } of [quiet, verbose]) output.detail('inside');
     expect([quiet.stderr.text, verbose.stderr.text]).toEqual(['', 'inside\n']);
+  });
+
+  test('listText() is a table, or two lines for each conversation where that is too wide', () => {
+    const row = { conversationId: 'support-17', runId: 'r', status: 'running', needsAttention: true } as const;
+    const rows = [
+      { ...row, state: 'open', startedAt: new Date(), agentRid: 'ri.aip-agents..agent.1' },
+      { ...row, conversationId: 'x', status: 'completed', needsAttention: false, startedAt: new Date() },
+    ] as ConversationSummary[];
+    const started = localTime(rows[0]?.startedAt);
+    for (const width of [undefined, 200]) {
+      expect(listText(rows, width)).toMatch(/^CONVERSATION  STATUS .*AGENT\nsupport-17 .*agent\.1\nx +completed .*$/);
+    }
+    expect(listText(rows, 80)).toBe(
+      `support-17\n  running    open (needs attention)  ${started}\nx\n  completed                          ${started}`,
+    );
+  });
+
+  test('programName() is what works where the person is', () => {
+    expect(programName({})).toBe('aip-temporal');
+    expect(programName({ npm_command: 'exec' })).toBe('npx aip-temporal');
+    expect(programName({ npm_command: 'run-script' })).toBe('aip-temporal');
   });
 
   test('table() aligns columns, localTime() leaves alone what is no time', () => {

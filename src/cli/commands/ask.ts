@@ -5,6 +5,7 @@ import { withAipClient } from '../aip-client.js';
 import { exitCodeOf, showExchange } from '../exchange-output.js';
 import type { MessageOptions } from '../message-options.js';
 import { conversationSettings, MESSAGE_OPTIONS, messageChoices, textOf } from '../message-options.js';
+import { programName } from '../output.js';
 
 interface AskCommandOptions extends MessageOptions {
   conversation?: string;
@@ -54,7 +55,7 @@ export const askCommand = command<AskCommandOptions>({
       const events = conversation.stream(message, { signal, onAccepted });
       try {
         const outcome = await showExchange(events, output, { stream });
-        if (id === undefined) output.note(`Continue with: aip-temporal ask -c ${conversation.id} "…"`);
+        if (id === undefined) output.note(`Continue with: ${programName(io.env)} ask -c ${conversation.id} "…"`);
         return exitCodeOf(outcome);
       } catch (error) {
         if (signal.aborted) {

@@ -10,6 +10,7 @@ import { BatchDisplay, progressText } from '../batch-display.js';
 import type { CliIo, CommandDefinition } from '../command.js';
 import { command, EXIT, JSON_OPTION, TEMPORAL_SETTINGS, wholeNumber } from '../command.js';
 import type { Output } from '../output.js';
+import { programName } from '../output.js';
 
 const ID_ARGUMENT = ['<id>', 'id of the batch'] as const;
 
@@ -157,7 +158,9 @@ async function collect({ aip, batchId, options, output, io, signal, submission }
     return tellSummary(summary, out, output);
   } catch (error) {
     display.end();
-    if (signal.aborted) output.note(`Stopped watching; the batch goes on: aip-temporal batch status ${batchId}`);
+    if (signal.aborted) {
+      output.note(`Stopped watching; the batch goes on: ${programName(io.env)} batch status ${batchId}`);
+    }
     if (signal.aborted && submission !== undefined) output.note(`Give the same command with --id ${batchId} to go on`);
     throw error;
   } finally {

@@ -11,6 +11,7 @@ import { exitCodeOf, showExchange } from '../exchange-output.js';
 import type { MessageOptions } from '../message-options.js';
 import { conversationSettings, MESSAGE_OPTIONS, messageChoices } from '../message-options.js';
 import type { Output } from '../output.js';
+import { programName } from '../output.js';
 
 const HELP = 'Ctrl-C cancels the answer that is being written, twice leaves; /status, /close, /quit';
 
@@ -97,7 +98,8 @@ class ChatSession {
       lines.close();
       release();
     }
-    if (isTerminal && !this.isClosed) output.note(`Left; go on with: aip-temporal chat -c ${this.conversation.id}`);
+    if (isTerminal && !this.isClosed)
+      output.note(`Left; go on with: ${programName(io.env)} chat -c ${this.conversation.id}`);
     return isTerminal ? EXIT.ok : this.hasLeft ? EXIT.interrupted : exitCode;
   }
 

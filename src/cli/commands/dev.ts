@@ -10,6 +10,7 @@ import type { DevState } from '../dev-state.js';
 import { readDevState, removeDevState, writeDevState } from '../dev-state.js';
 import { LOG_LEVEL_OPTION } from '../log-level.js';
 import type { Output } from '../output.js';
+import { programName } from '../output.js';
 
 interface DevOptions {
   temporalPort?: number;
@@ -51,7 +52,7 @@ export const devCommand = command<DevOptions>({
     ['aip-temporal dev', 'then, in another terminal: aip-temporal ask "Where is order 4711?"'],
     ['aip-temporal dev --no-simulator', 'a Temporal of one’s own, with agents of FOUNDRY_URL'],
   ],
-  async run({ options, sources, output, signal }) {
+  async run({ options, sources, output, io, signal }) {
     const dataDir = loadDataDir(sources);
     const running = readDevState(dataDir);
     if (running !== undefined) {
@@ -63,7 +64,7 @@ export const devCommand = command<DevOptions>({
     try {
       const state = await startAll(options, sources, dataDir, output, stack);
       if (output.isJson) output.json(state);
-      else output.result(readyText(state, dataDir));
+      else output.result(readyText(state, dataDir, programName(io.env)));
       const stopped = signal.aborted ? Promise.resolve('signal') : once(signal, 'abort').then(() => 'signal');
       if ((await Promise.race([stopped, ...stack.failures])) === 'signal') output.note('\nStopping …');
       return EXIT.ok;
@@ -185,7 +186,7 @@ async function startOnUsualPort({ simulatorPort }: DevOptions): Promise<Simulato
   }
 }
 
-function readyText(state: DevState, dataDir: string): string {
+function readyText(state: DevState, dataDir: string, program: string): string {
   const { foundry, agentRid } = state;
   return [
     'Ready. Ctrl-C stops it all.',
@@ -197,8 +198,8 @@ function readyText(state: DevState, dataDir: string): string {
     `  Data         ${dataDir}`,
     '',
     'In another terminal, in this directory:',
-    '  aip-temporal ask "Where is order 4711?"',
-    '  aip-temporal chat',
+    `  ${program} ask "Where is order 4711?"`,
+    `  ${program} chat`,
     '',
     'Elsewhere, first:',
     `  export TEMPORAL_ADDRESS=${state.temporalAddress}`,
