@@ -136,7 +136,7 @@ describe('createOutput()', () => {
     ] as ConversationSummary[];
     const started = localTime(rows[0]?.startedAt);
     for (const width of [undefined, 200]) {
-      expect(listText(rows, width)).toMatch(/^CONVERSATION  STATUS .*AGENT\nsupport-17 .*agent\.1\nx +completed .*$/);
+      expect(listText(rows, width)).toMatch(/^CONVERSATION +STATUS .*AGENT\nsupport-17 .*agent\.1\nx +completed .*$/);
     }
     expect(listText(rows, 80)).toBe(
       `support-17\n  running    open (needs attention)  ${started}\nx\n  completed                          ${started}`,
