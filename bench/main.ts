@@ -70,14 +70,15 @@ async function main(): Promise<void> {
 
 async function measure(command: string, names: readonly string[], options: Options): Promise<void> {
   const start = { at: new Date(), machine: machine() };
-  let installation: Installation | undefined;
+  const stops: (() => Promise<void>)[] = [];
   const stopOnSignal = (signal: NodeJS.Signals) => {
     say(`Stopping (${signal}) ...`);
     // What is only just being started is killed at the exit of this process.
-    void Promise.resolve(installation?.stop()).finally(() => process.exit(130));
+    void Promise.all(stops.map((stop) => stop())).finally(() => process.exit(130));
   };
   process.once('SIGINT', stopOnSignal).once('SIGTERM', stopOnSignal);
-  installation = await startInstallation({ say, profileDir: options.cpuProf });
+  const installation = await startInstallation({ say, profileDir: options.cpuProf });
+  stops.push(installation.stop);
   const figures: Figure[] = [];
   try {
     for (const name of names) figures.push(...((await BENCHMARKS[name]?.run(installation, options)) ?? []));
