@@ -78,7 +78,7 @@ async function measure(command: string, names: readonly string[], options: Optio
   };
   process.once('SIGINT', stopOnSignal).once('SIGTERM', stopOnSignal);
   const installation = await startInstallation({ say, profileDir: options.cpuProf });
-  stops.push(installation.stop);
+  stops.push(() => installation.stop());
   const figures: Figure[] = [];
   try {
     for (const name of names) figures.push(...((await BENCHMARKS[name]?.run(installation, options)) ?? []));
