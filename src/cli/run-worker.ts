@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { DefaultLogger, Runtime, type LogLevel } from '@temporalio/worker';
+import { ApplicationFailure } from '@temporalio/common';
+import { DefaultLogger, type LogEntry, type LogLevel, Runtime } from '@temporalio/worker';
 import { AipClient, workersOf } from '../client/index.js';
 import { SearchAttributesMissingError } from '../client/index.js';
 import type { WorkerConfig } from '../config.js';
@@ -60,10 +61,19 @@ export async function startWorker(config: WorkerConfig, output: Output, logLevel
 /** The SDK's logger on stderr, without its remark that each of our three workers polls for one kind of task alone. */
 function workerLogger(level: LogLevel): DefaultLogger {
   const toStderr = new DefaultLogger('TRACE');
+  const isDetailed = level === 'TRACE' || level === 'DEBUG';
   return new DefaultLogger(level, (entry) => {
     if (!/^No (activities|workflows) registered/.test(entry.message))
-      toStderr.log(entry.level, entry.message, entry.meta);
+      toStderr.log(entry.level, entry.message, isDetailed ? entry.meta : briefly(entry.meta));
   });
+}
+
+/** What a log entry knows, an error in it as one line: failed calls are the agent's news, and their stacks are ours alone. */
+function briefly(meta: LogEntry['meta']): LogEntry['meta'] {
+  const error: unknown = meta?.['error'];
+  if (!(error instanceof ApplicationFailure)) return meta;
+  const { workflowId, activityType, activityId, attempt } = meta ?? {};
+  return { workflowId, activityType, activityId, attempt, error: `${error.type ?? error.name}: ${error.message}` };
 }
 
 async function addSearchAttributes(aip: AipClient, output: Output): Promise<void> {

@@ -1,31 +1,17 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { collectResults, submitBatch } from '../../src/client/batch.js';
 import type { BatchRow, RowOutcome } from '../../src/protocol/batch.js';
 import { startRig, until, type Rig } from '../support/rig.js';
-import { temporalServer, workflowBundle } from '../support/temporal-server.js';
-
-const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.js';
 
 let rig: Rig;
-let worker: ChildProcess | undefined;
+let worker: WorkerProcess | undefined;
 beforeAll(async () => {
   rig = await startRig({ worker: false, simulator: { answerLatencyMs: [50, 1_500] } });
 });
-afterEach(() => void worker?.kill('SIGKILL'));
+afterEach(() => worker?.kill());
 afterAll(() => rig.close());
-
-async function startWorker(): Promise<ChildProcess> {
-  const { address } = await temporalServer();
-  const { codePath } = await workflowBundle();
-  const { url, token } = rig.simulator;
-  const loader = ['--import', path('../support/register-typescript.mjs')];
-  const program = [path('./batch-worker-process.ts'), address, codePath, url, token, rig.taskQueue];
-  return spawn(process.execPath, [...loader, ...program], { stdio: ['ignore', 'ignore', 'inherit'] });
-}
 
 const landed = () => rig.simulator.summary().totals.landed;
 
@@ -48,12 +34,11 @@ describe('a batch whose worker is killed', () => {
       const outcomes: RowOutcome[] = [];
       const collecting = collectResults(rig.client, batchId, { write: (some) => void outcomes.push(...some) });
       for (const part of kills) {
-        worker = await startWorker();
+        worker = await startWorkerProcess(rig);
         await until('a part is answered', () => landed() >= exchanges * part, 60_000);
-        worker.kill('SIGKILL');
-        await once(worker, 'exit');
+        await worker.kill();
       }
-      worker = await startWorker();
+      worker = await startWorkerProcess(rig);
       await collecting;
       expect(outcomes.map(({ result }) => result.status)).toEqual(Array(60).fill('succeeded'));
       for (const { row, result } of outcomes) expect(result.exchanges).toHaveLength(row.turns.length);

@@ -126,7 +126,7 @@ class ChatSession {
         case '/close':
           return await this.close();
         default:
-          if (/^\/[a-z]+$/.test(line) && this.isTerminal) {
+          if (/^\/[\w-]+$/.test(line) && this.isTerminal) {
             this.output.note(`There is no ${line}, and it was not sent; there are /status, /close, /quit`);
             return EXIT.ok;
           }
