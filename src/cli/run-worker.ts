@@ -70,9 +70,9 @@ function workerLogger(level: LogLevel): DefaultLogger {
 
 /** What a log entry knows, an error in it as one line: failed calls are the agent's news, and their stacks are ours alone. */
 function briefly(meta: LogEntry['meta']): LogEntry['meta'] {
-  const error: unknown = meta?.['error'];
+  const known: Record<string, unknown> = meta ?? {};
+  const { error, workflowId, activityType, activityId, attempt } = known;
   if (!(error instanceof ApplicationFailure)) return meta;
-  const { workflowId, activityType, activityId, attempt } = meta ?? {};
   return { workflowId, activityType, activityId, attempt, error: `${error.type ?? error.name}: ${error.message}` };
 }
 
