@@ -77,13 +77,15 @@ export function findExchange(
   request: Pick<ExchangeRequest, 'sessionRid' | 'ids' | 'text' | 'exchangesBefore'>,
   traceNumber: number,
 ): ExchangeResult | undefined {
-  const traceIds = new Set<string>();
-  // A few more than known: the number remembered can be older than the last send.
-  for (let n = 0; n <= traceNumber + 3; n++) traceIds.add(sessionTraceId(request.sessionRid, request.ids, n));
-  const found = exchanges.find(
+  // A few more than known: the number remembered can be older than the last send. One id after the other: making one is a
+  // hash, and the first is nearly always right.
+  for (let n = 0; n <= traceNumber + 3; n++) {
+    const traceId = sessionTraceId(request.sessionRid, request.ids, n);
+    const found = exchanges.find(({ result }) => result.sessionTraceId === traceId);
+    if (found !== undefined) return found.result;
+  }
+  return exchanges.find(
     ({ userInput, result }, position) =>
-      (result.sessionTraceId !== undefined && traceIds.has(result.sessionTraceId)) ||
-      (result.sessionTraceId === undefined && position >= request.exchangesBefore && userInput.text === request.text),
-  );
-  return found?.result;
+      result.sessionTraceId === undefined && position >= request.exchangesBefore && userInput.text === request.text,
+  )?.result;
 }
