@@ -13,8 +13,8 @@ import { addressOf, type ClientContext } from './connection.js';
 import { runStatus } from './describe-conversation.js';
 import { type EndStatus, NoWorkerError, TemporalUnreachableError } from './errors.js';
 import { type PendingActivity, pendingActivities, waitOf } from './pending-activities.js';
-import { workersOf } from './task-queue-workers.js';
 import { GRPC, grpcStatus, translateError } from './translate-error.js';
+import { queryWorker } from './worker-query.js';
 
 /** How long to wait for a worker's answer before telling that none comes (milliseconds). */
 const QUERY_PATIENCE_MS = 3_000;
@@ -146,21 +146,17 @@ class BatchLooker {
 
   /** Asks the batch itself; when no worker answers for it, tells why. */
   async #askStatus({ taskQueue }: WorkflowExecutionDescription): Promise<string | undefined> {
-    const { client } = this.context;
     try {
-      this.#status = await client.withDeadline(Date.now() + QUERY_PATIENCE_MS, () =>
-        client.workflow.getHandle(batchWorkflowId(this.batchId)).query(batchStatusQuery),
+      this.#status = await queryWorker(this.context, batchWorkflowId(this.batchId), QUERY_PATIENCE_MS, (handle) =>
+        handle.query(batchStatusQuery),
       );
       return undefined;
     } catch (error) {
-      const code = grpcStatus(error)?.code;
-      if (code !== GRPC.deadlineExceeded && code !== GRPC.failedPrecondition) {
-        throw translateError(error, this.context, batchWorkflowId(this.batchId));
+      if (error instanceof NoWorkerError) {
+        return `no worker answers on task queue ${taskQueue}; start one with \`aip-temporal worker\``;
       }
-      const workers = await workersOf(this.context, { taskQueue });
-      return workers.length > 0
-        ? `the workers on task queue ${taskQueue} do not answer; they are busy, or have just stopped`
-        : `no worker answers on task queue ${taskQueue}; start one with \`aip-temporal worker\``;
+      if (!isUnanswered(error)) throw translateError(error, this.context, batchWorkflowId(this.batchId));
+      return `the workers on task queue ${taskQueue} do not answer; they are busy, or have just stopped`;
     }
   }
 
@@ -260,4 +256,10 @@ function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
     const timer = setTimeout(done, ms);
     signal?.addEventListener('abort', done, { once: true });
   });
+}
+
+/** Past its deadline a query ends with any of these. */
+function isUnanswered(error: unknown): boolean {
+  const code = grpcStatus(error)?.code;
+  return code === GRPC.deadlineExceeded || code === GRPC.cancelled || code === GRPC.failedPrecondition;
 }

@@ -29,6 +29,9 @@ const statusOf = (succeeded: number): BatchStatus => ({
   runningShards: [],
 });
 
+/** A worker that polled just now. */
+const poller = () => ({ identity: 'worker', lastAccessTime: { seconds: Math.floor(Date.now() / 1000), nanos: 0 } });
+
 /** A Temporal that answers, fails or ends a batch, one look after the other. */
 function contextOf(looks: readonly ('away' | 'ended' | number)[]): ClientContext {
   const left = [...looks];
@@ -42,10 +45,12 @@ function contextOf(looks: readonly ('away' | 'ended' | number)[]): ClientContext
     },
     query: () => Promise.resolve(status),
   };
+  const withDeadline = <T>(_deadline: number, run: () => Promise<T>) => run();
   const client = {
     options: { namespace: 'default' },
-    connection: { options: { address: 'localhost:7233' } },
-    withDeadline: <T>(_deadline: number, run: () => Promise<T>) => run(),
+    connection: { options: { address: 'localhost:7233' }, withDeadline },
+    withDeadline,
+    workflowService: { describeTaskQueue: () => Promise.resolve({ pollers: [poller()] }) },
     workflow: { getHandle: () => handle },
   };
   return { client, taskQueue: 'q' } as unknown as ClientContext;
