@@ -357,7 +357,9 @@ export function findAgentRid(sources: Sources): string | undefined {
 export function loadAgentRid(sources: Sources): string {
   const agentRid = findAgentRid(sources);
   if (agentRid !== undefined) return agentRid;
-  throw new ConfigError([`Name the agent with ${waysToGive('agentRid')} (ri.aip-agents..agent.…), or start \`aip-temporal dev\` here, which brings one`]);
+  throw new ConfigError([
+    `Name the agent with ${waysToGive('agentRid')} (ri.aip-agents..agent.…), or start \`aip-temporal dev\` here, which brings one`,
+  ]);
 }
 
 /** The workers' task queue. Default `aip-temporal`. @throws ConfigError When its name holds blanks. */
