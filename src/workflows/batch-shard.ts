@@ -35,6 +35,9 @@ const WAITING_CHECK_INTERVAL = '24 hours';
 const LANE_TIMEOUT = '30 days';
 const SESSIONS_TIMEOUT = '24 hours';
 
+/** Rows of a hurried first lane, as rounds of its pool: so long that the other sessions are open when it ends. */
+const HURRIED_ROUNDS = 2;
+
 /** Rows at once, when the batch has said so. */
 interface Turn {
   prepared?: number;
@@ -78,14 +81,26 @@ async function workOff(input: BatchShardInput, rows: ShardRows, turn: Turn): Pro
   await untilItsTurn(input, () => turn.prepared !== undefined || turn.admitted !== undefined);
   for (let lane = 1; rows.remaining > 0; lane++) {
     describe(input, rows, '**opening sessions**');
-    await openSessions(input, rows, turn.admitted ?? turn.prepared ?? 1, lane);
+    // Admitted before it could prepare: a short first lane runs while the sessions of the next one are opened.
+    const isHurried = lane === 1 && turn.admitted !== undefined;
+    const concurrency = turn.admitted ?? turn.prepared ?? 1;
+    await openSessions(input, rows, { lane, concurrency, most: isHurried ? HURRIED_ROUNDS * concurrency : Infinity });
     describe(input, rows, '**waiting** for its turn, sessions open');
     await untilItsTurn(input, () => turn.admitted !== undefined);
     describe(input, rows, `**running** lane ${lane} (rows in flight: see Pending Activities)`);
-    await runLane(input, rows, turn.admitted ?? 1, lane);
+    const ahead = { lane: lane + 1, concurrency: Math.ceil(concurrency / 4), most: Infinity };
+    await allOf([
+      runLane(input, rows, turn.admitted ?? 1, lane),
+      ...(isHurried ? [openSessions(input, rows, ahead)] : []),
+    ]);
     // A cancelled lane hands back what it has instead of failing.
     if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Shard cancelled');
   }
+}
+
+/** Waits for all before it fails with the first failure: what a cancelled lane hands back must be noted. */
+async function allOf(works: Promise<void>[]): Promise<void> {
+  for (const ended of await Promise.allSettled(works)) if (ended.status === 'rejected') throw ended.reason;
 }
 
 async function untilItsTurn(input: BatchShardInput, isItsTurn: () => boolean): Promise<void> {
@@ -104,8 +119,13 @@ async function untilItsTurn(input: BatchShardInput, isItsTurn: () => boolean): P
   }
 }
 
-async function openSessions(input: BatchShardInput, rows: ShardRows, concurrency: number, lane: number): Promise<void> {
-  const needed = rows.withoutSession(input.title);
+/** Opens sessions for rows that have none, the first `most` of them. */
+async function openSessions(
+  input: BatchShardInput,
+  rows: ShardRows,
+  { lane, concurrency, most }: { lane: number; concurrency: number; most: number },
+): Promise<void> {
+  const needed = rows.withoutSession(input.title).slice(0, most);
   if (needed.length === 0) return;
   const { createSessions } = laneActivities({
     startToCloseTimeout: SESSIONS_TIMEOUT,

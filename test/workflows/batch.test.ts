@@ -135,19 +135,22 @@ describe('a batch of several shards, replayed at every step', () => {
     const lanes: LaneRow[][] = [];
     runLane = ({ rows }) => {
       lanes.push(rows);
-      if (lanes.length === 1) return Promise.resolve({ results: [ended(rows[0]!)], expired: [1], begun: [2] });
+      if (lanes.length === 1) return Promise.resolve({ results: [], expired: [1], begun: [0] });
       return Promise.resolve(all({ rows } as LaneInput));
     };
     const outcomes = await collect(await submit(4, 1));
     expect(outcomes.map(({ result }) => result.status)).toEqual(Array(4).fill('succeeded'));
-    expect(opened).toEqual([4, 1]);
+    // Admitted at once: a short first lane, the sessions of the rest meanwhile, and then the new one for the expired row.
+    expect(opened).toEqual([2, 2, 1]);
+    expect(lanes[0]!.map(({ index }) => index)).toEqual([0, 1]);
     expect(lanes[1]!.map(({ index, begun }) => [index, begun])).toEqual([
+      [0, true],
       [1, undefined],
-      [2, true],
+      [2, undefined],
       [3, undefined],
     ]);
-    expect(lanes[1]![0]!.sessionRid).not.toBe(lanes[0]![1]!.sessionRid);
-    expect(lanes[1]![2]!.sessionRid).toBe(lanes[0]![3]!.sessionRid);
+    expect(lanes[1]![0]!.sessionRid).toBe(lanes[0]![0]!.sessionRid);
+    expect(lanes[1]![1]!.sessionRid).not.toBe(lanes[0]![1]!.sessionRid);
   });
 
   test('has a failed row for each session that is refused', async () => {
