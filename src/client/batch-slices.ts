@@ -3,8 +3,8 @@ import { LIMITS } from '../protocol/defaults.js';
 
 /** Below this many rows a slice costs more in history events than smaller lanes gain. */
 const LEAST_ROWS = 100;
-/** Turns that each lane takes, if there are rows enough: so that lanes overlap well, and end together. */
-const TURNS = 4;
+/** Turns that each lane takes at least, if there are rows enough. Each hand-over to the next one leaves places empty for a moment. */
+const TURNS = 2;
 
 /**
  * The most rows of a slice. Slices are cut so that every lane gets the same number of them, as the last ones would otherwise

@@ -2,7 +2,7 @@ import { defineQuery, defineSignal } from '@temporalio/workflow';
 import type { ExchangeError, ExchangeMode, ExchangeResult, InputContext, ParameterInputs } from './exchange.js';
 
 /** Rows at once that one lane works on; a batch with a higher concurrency runs several lanes beside each other. */
-export const LANE_CONCURRENCY = 25;
+export const LANE_CONCURRENCY = 20;
 
 /**
  * How many shards of a batch run beside each other (before the number of its shards is looked at). Two at least, where there

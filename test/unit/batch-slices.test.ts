@@ -48,11 +48,11 @@ describe('rowsPerShard()', () => {
   });
 
   test.each([
-    [2_000, 100, 125],
-    [2_000, 50, 200],
+    [2_000, 100, 200],
+    [2_000, 50, 167],
     [300, 20, 150],
     [80, 20, 40],
-    [300, 1, 100],
+    [300, 1, 150],
     [1, 1_000, 1],
   ])('cuts %i rows at %i at once into slices of %i', (rowCount, concurrency, rows) => {
     expect(rowsPerShard(rowCount, concurrency)).toBe(rows);

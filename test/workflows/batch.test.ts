@@ -193,7 +193,7 @@ describe('a batch of several shards, replayed at every step', () => {
       await untilCancelled();
       return { results: [ended(rows[0]!), ended(rows[1]!, 'cancelled')], expired: [], begun: [] };
     };
-    const batchId = await submit(400, 50);
+    const batchId = await submit(400, 40);
     const collecting = collect(batchId);
     await until('two lanes run', () => lanes === 2);
     await cancelBatch({ client, taskQueue }, batchId);
