@@ -12,9 +12,10 @@ const mayImport = {
   activities: ['agents-api', 'governor', 'protocol'],
   'agents-api': [],
   governor: [],
-  client: ['protocol'],
+  checks: ['protocol'],
+  client: ['checks', 'protocol'],
   embedded: [],
-  'batch-files': ['protocol'],
+  'batch-files': ['checks', 'protocol'],
   simulator: [],
   cli: ['protocol', 'activities', 'agents-api', 'governor', 'client', 'batch-files', 'embedded', 'simulator'],
 };

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { inputContextSchema, parameterValueSchema } from '../checks/exchange-schemas.js';
 import type { BatchRow } from '../protocol/batch.js';
 import { LIMITS } from '../protocol/defaults.js';
 import { isLikelyMeant, suggestKey } from './misspelt-keys.js';
@@ -11,24 +12,6 @@ export interface RowProblem {
 
 /** A row, or what is wrong with it. */
 export type ParsedRow = { row: BatchRow } | { problems: RowProblem[] };
-
-const parameterValue = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('string'), value: z.string() }),
-  z.strictObject({ type: z.literal('objectSet'), objectSet: z.unknown(), ontology: z.string().min(1) }),
-]);
-const inputContext = z.discriminatedUnion('type', [
-  z.strictObject({
-    type: z.literal('functionRetrievedContext'),
-    functionRid: z.string(),
-    functionVersion: z.string(),
-    retrievedPrompt: z.string(),
-  }),
-  z.strictObject({
-    type: z.literal('objectContext'),
-    objectRids: z.array(z.string()),
-    propertyTypeRids: z.array(z.string()),
-  }),
-]);
 
 const text = z
   .string()
@@ -48,8 +31,8 @@ const inputFields = {
   turns: z.array(text).min(1, 'is empty; give at least one text').optional(),
   agentRid: z.string().min(1, 'is empty; name an agent, or leave the field out').optional(),
   agentVersion: z.string().min(1, 'is empty; name a version, or leave the field out').optional(),
-  parameterInputs: z.record(z.string().min(1), parameterValue).optional(),
-  contextsOverride: z.array(inputContext).optional(),
+  parameterInputs: z.record(z.string().min(1), parameterValueSchema).optional(),
+  contextsOverride: z.array(inputContextSchema).optional(),
   metadata: z.record(z.string(), z.unknown()).optional(),
 };
 const rowSchema = z.looseObject(inputFields);
@@ -120,7 +103,7 @@ function rowOf(data: z.infer<typeof rowSchema>): BatchRow {
     ...(agentRid !== undefined && { agentRid }),
     ...(agentVersion !== undefined && { agentVersion }),
     ...(parameterInputs !== undefined && {
-      parameterInputs: parameterInputs as NonNullable<BatchRow['parameterInputs']>,
+      parameterInputs,
     }),
     ...(contextsOverride !== undefined && { contextsOverride }),
     ...(metadata !== undefined && { metadata }),

@@ -1,30 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { inputContextSchema, parameterValueSchema } from '../checks/exchange-schemas.js';
 import type { ConversationMessage } from '../protocol/conversation.js';
 import { LIMITS } from '../protocol/defaults.js';
 import { InvalidMessageError } from './errors.js';
 
 /** A message as callers give it: a text alone, or with its choices; the id is made when there is none. */
 export type MessageInput = string | (Omit<ConversationMessage, 'messageId'> & { messageId?: string });
-
-const parameterValue = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('string'), value: z.string() }),
-  z.strictObject({ type: z.literal('objectSet'), objectSet: z.unknown(), ontology: z.string() }),
-]);
-
-const inputContext = z.discriminatedUnion('type', [
-  z.strictObject({
-    type: z.literal('functionRetrievedContext'),
-    functionRid: z.string(),
-    functionVersion: z.string(),
-    retrievedPrompt: z.string(),
-  }),
-  z.strictObject({
-    type: z.literal('objectContext'),
-    objectRids: z.array(z.string()),
-    propertyTypeRids: z.array(z.string()),
-  }),
-]);
 
 const message = z.strictObject({
   messageId: z
@@ -37,8 +19,8 @@ const message = z.strictObject({
     .refine((text) => text.trim() !== '', 'is empty')
     .refine((text) => Buffer.byteLength(text) <= LIMITS.textBytes, `is longer than ${LIMITS.textBytes} bytes`),
   whenBusy: z.enum(['enqueue', 'reject', 'interrupt', 'rollback']).optional(),
-  parameterInputs: z.record(z.string(), parameterValue).optional(),
-  contextsOverride: z.array(inputContext).optional(),
+  parameterInputs: z.record(z.string(), parameterValueSchema).optional(),
+  contextsOverride: z.array(inputContextSchema).optional(),
   mode: z.enum(['streaming', 'blocking']).optional(),
 });
 

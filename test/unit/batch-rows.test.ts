@@ -168,6 +168,13 @@ const bad: [
     'parameterInputs.p.value',
     /is missing/,
   ],
+  [
+    'an object set that is no definition of one',
+    line({ id: 'a', question: 'x', parameterInputs: { p: { type: 'objectSet', ontology: 'o', objectSet: 'all' } } }),
+    1,
+    'parameterInputs.p.objectSet',
+    /must be an object/,
+  ],
   ['metadata that is text', line({ id: 'a', question: 'x', metadata: 'y' }), 1, 'metadata', /must be an object/],
   [
     'a text over the limit',
