@@ -108,16 +108,15 @@ describe('a batch of several shards, replayed at every step', () => {
     let peak = 0;
     runLane = async (input) => {
       peak = Math.max(peak, (inLanes += input.concurrency));
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      // The first lanes wait for each other, so that the peak does not hang on how fast the machine is.
+      await until('the whole window runs', () => Promise.resolve(peak >= 60));
       inLanes -= input.concurrency;
       return all(input);
     };
     const batchId = await submit(700, 60);
     const outcomes = await collect(batchId);
     expect(outcomes.map(({ result }) => result.id)).toEqual(Array.from({ length: 700 }, (_, n) => `q${n}`));
-    expect(peak).toBeLessThanOrEqual(60);
-    // At least two lanes overlapped, however slow the machine is.
-    expect(peak).toBeGreaterThan(20);
+    expect(peak).toBe(60);
     expect(await resultOf(batchId)).toMatchObject({
       rowCount: 700,
       counts: { ...noRows(), succeeded: 700, tokens: 1400 },
@@ -135,22 +134,24 @@ describe('a batch of several shards, replayed at every step', () => {
     const lanes: LaneRow[][] = [];
     runLane = ({ rows }) => {
       lanes.push(rows);
-      if (lanes.length === 1) return Promise.resolve({ results: [], expired: [1], begun: [0] });
+      if (lanes.length === 2) return Promise.resolve({ results: [ended(rows[0]!)], expired: [3], begun: [4] });
       return Promise.resolve(all({ rows } as LaneInput));
     };
-    const outcomes = await collect(await submit(4, 1));
-    expect(outcomes.map(({ result }) => result.status)).toEqual(Array(4).fill('succeeded'));
+    const outcomes = await collect(await submit(6, 1));
+    expect(outcomes.map(({ result }) => result.status)).toEqual(Array(6).fill('succeeded'));
     // Admitted at once: a short first lane, the sessions of the rest meanwhile, and then the new one for the expired row.
-    expect(opened).toEqual([2, 2, 1]);
-    expect(lanes[0]!.map(({ index }) => index)).toEqual([0, 1]);
-    expect(lanes[1]!.map(({ index, begun }) => [index, begun])).toEqual([
-      [0, true],
-      [1, undefined],
-      [2, undefined],
-      [3, undefined],
+    expect(opened).toEqual([2, 4, 1]);
+    expect(lanes.slice(0, 2).map((rows) => rows.map(({ index }) => index))).toEqual([
+      [0, 1],
+      [2, 3, 4, 5],
     ]);
-    expect(lanes[1]![0]!.sessionRid).toBe(lanes[0]![0]!.sessionRid);
-    expect(lanes[1]![1]!.sessionRid).not.toBe(lanes[0]![1]!.sessionRid);
+    expect(lanes[2]!.map(({ index, begun }) => [index, begun])).toEqual([
+      [3, undefined],
+      [4, true],
+      [5, undefined],
+    ]);
+    expect(lanes[2]![0]!.sessionRid).not.toBe(lanes[1]![1]!.sessionRid);
+    expect(lanes[2]![2]!.sessionRid).toBe(lanes[1]![3]!.sessionRid);
   });
 
   test('has a failed row for each session that is refused', async () => {
@@ -272,7 +273,7 @@ describe('a batch of several shards, replayed at every step', () => {
           agentRid: 'ri.agent',
           rowCount: 6,
           shardRows,
-          concurrency: 10,
+          concurrency: 1,
           mode: 'streaming',
           submittedAt: new Date().toISOString(),
           snapshot,
@@ -280,6 +281,6 @@ describe('a batch of several shards, replayed at every step', () => {
       ],
     });
     expect(result).toMatchObject({ counts: { succeeded: 6, tokens: 13 } });
-    expect(shards.sort()).toEqual([1, 2]);
+    expect(shards).toEqual([1, 2]);
   });
 });
