@@ -1,7 +1,9 @@
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { Client } from '@temporalio/client';
+import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities } from './activities/index.js';
+import { takeBack } from './activities/take-back.js';
 import {
   createAgentsApi,
   oauthToken,
@@ -23,6 +25,9 @@ export interface AipWorker {
   shutdown(): void;
   readonly identity: string;
 }
+
+/** An attempt that has missed this many beats in a row is a dead worker's. */
+const SILENCE_BEATS = 2;
 
 /** Where the workflows' bundle is; made by the build beside this file. */
 const builtBundle = () => fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));
@@ -49,12 +54,17 @@ export async function createAipWorker(
   const connection = await NativeConnection.connect(config.temporal);
   // Stable across restarts (docs/design.md, "Coming back after a death").
   const identity = config.identity ?? `aip-temporal@${hostname()}`;
+  const identities = {
+    workflows: `${identity}/workflows`,
+    interactive: `${identity}/interactive`,
+    batch: `${identity}/batch`,
+  };
   const shared = { connection, namespace, shutdownGraceTime: limits.shutdownGraceMs } satisfies Partial<WorkerOptions>;
 
   const creating = [
     Worker.create({
       ...shared,
-      identity: `${identity}/workflows`,
+      identity: identities.workflows,
       taskQueue,
       workflowBundle: { codePath: options.workflowBundlePath ?? builtBundle() },
       // A dead worker's sticky queue holds its workflow tasks this long.
@@ -63,7 +73,7 @@ export async function createAipWorker(
     }),
     Worker.create({
       ...shared,
-      identity: `${identity}/interactive`,
+      identity: identities.interactive,
       taskQueue: interactiveTaskQueue(taskQueue),
       activities: activities.interactive,
       maxConcurrentActivityTaskExecutions: limits.maxConcurrentExchanges,
@@ -71,7 +81,7 @@ export async function createAipWorker(
     }),
     Worker.create({
       ...shared,
-      identity: `${identity}/batch`,
+      identity: identities.batch,
       taskQueue: batchTaskQueue(taskQueue),
       activities: activities.batch,
       maxConcurrentActivityTaskExecutions: limits.maxConcurrentLanes,
@@ -79,7 +89,13 @@ export async function createAipWorker(
     }),
   ];
   try {
-    return aipWorker(await Promise.all(creating), { identity, connection, api });
+    const client = new Client({ connection, namespace });
+    const silenceMs = new Map([
+      [identities.interactive, SILENCE_BEATS * DEFAULTS.heartbeatThrottleMs.interactive],
+      [identities.batch, SILENCE_BEATS * DEFAULTS.heartbeatThrottleMs.batch],
+    ]);
+    const goBack = (signal: AbortSignal) => takeBack(client, { taskQueue, silenceMs, signal });
+    return aipWorker(await Promise.all(creating), { identity, connection, api, goBack });
   } catch (error) {
     await Promise.allSettled(creating);
     await Promise.allSettled([connection.close(), api.close()]);
@@ -89,11 +105,20 @@ export async function createAipWorker(
 
 function aipWorker(
   workers: Worker[],
-  { identity, connection, api }: { identity: string; connection: NativeConnection; api: AgentsApi },
+  parts: {
+    identity: string;
+    connection: NativeConnection;
+    api: AgentsApi;
+    /** Takes back what this worker's predecessor held. */
+    goBack: (signal: AbortSignal) => Promise<number>;
+  },
 ): AipWorker {
+  const { identity, connection, api, goBack } = parts;
   let isStopping = false;
+  const stopping = new AbortController();
   const shutdown = () => {
     isStopping = true;
+    stopping.abort(new Error('The worker shuts down'));
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
   // One of three that fails takes the others with it: half a worker would look alive and do nothing.
@@ -104,7 +129,9 @@ function aipWorker(
     async run() {
       try {
         if (isStopping) return;
+        const goneBack = logged(goBack(stopping.signal), stopping.signal);
         const ends = await Promise.allSettled(workers.map(runOne));
+        await goneBack;
         const failed = ends.find((end) => end.status === 'rejected');
         if (failed !== undefined) throw failed.reason;
       } finally {
@@ -112,6 +139,17 @@ function aipWorker(
       }
     },
   };
+}
+
+/** Tells what was taken back. That nothing could be costs time only: heartbeats run out by themselves. */
+async function logged(takingBack: Promise<number>, signal: AbortSignal): Promise<void> {
+  const { logger } = Runtime.instance();
+  try {
+    const taken = await takingBack;
+    if (taken > 0) logger.info('Took back what the predecessor of this worker held', { activities: taken });
+  } catch (error) {
+    if (!signal.aborted) logger.warn('Could not look for what the predecessor of this worker held', { error });
+  }
 }
 
 function createApi(foundry: FoundryConfig): AgentsApi {

@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import type { AgentsApi } from '../agents-api/client.js';
 import { AgentsApiError } from '../agents-api/errors.js';
 import type { CreatedSession, CreateSessionInput, GetContentInput, UpdateTitleInput } from '../protocol/activities.js';
+import { DEFAULTS } from '../protocol/defaults.js';
 import { applicationFailure } from './application-failure.js';
 import {
   ExchangeFailure,
@@ -12,6 +13,7 @@ import {
   retryDecision,
   type ExchangeMemory,
 } from './exchange-failure.js';
+import { startHeartbeat } from './heartbeat.js';
 
 /** The activities about sessions as such. A create whose answer was lost costs an empty session, never an exchange. */
 export function createSessionActivities({ api }: { api: AgentsApi }) {
@@ -54,22 +56,28 @@ async function setTitle(api: AgentsApi, input: UpdateTitleInput, signal: AbortSi
   }
 }
 
-/** Runs a call, and hands a failure to Temporal with its class; the counts per class ride in the heartbeat details. */
+/**
+ * Runs a call, and hands a failure to Temporal with its class; the counts per class ride in the heartbeat details. It beats, so
+ * that a dead worker's call is made again soon.
+ */
 async function withRetryCounts<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const context = Context.current();
+  const memory: ExchangeMemory = {
+    ...newExchangeMemory(),
+    ...(context.info.heartbeatDetails as ExchangeMemory | undefined),
+  };
+  const heartbeat = startHeartbeat(context, DEFAULTS.heartbeatThrottleMs.interactive, () => memory);
   try {
     return await call(context.cancellationSignal);
   } catch (error) {
     if (context.cancellationSignal.aborted) throw context.cancellationSignal.reason;
-    const memory: ExchangeMemory = {
-      ...newExchangeMemory(),
-      ...(context.info.heartbeatDetails as ExchangeMemory | undefined),
-    };
     const failureClass = failureClassOf(error);
     if (failureClass === 'wait') memory.waits++;
     else memory.transientFailures++;
-    context.heartbeat(memory);
+    heartbeat.beat();
     const failure = new ExchangeFailure(failureClass, exchangeErrorOf(error), memory, retryAfterOf(error));
     throw applicationFailure(failure, retryDecision(failure));
+  } finally {
+    heartbeat.stop();
   }
 }

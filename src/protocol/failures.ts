@@ -159,6 +159,8 @@ export const FAILURE_TYPES = {
   noAnswer: 'NoAnswer',
   /** The server refused without an error name (a proxy, a gateway): the status is in the details. */
   httpError: 'HttpError',
+  /** The attempt's worker died, and its successor took the work back: the next attempt adopts what goes on. */
+  workerDied: 'WorkerDied',
   /** No token could be had: unset, unreadable file, refused client credentials. */
   tokenUnavailable: 'TokenUnavailable',
 } as const;

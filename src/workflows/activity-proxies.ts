@@ -37,6 +37,7 @@ export function sessionActivities(options: { summary: string; timeoutMs: number 
       summary: options.summary,
       startToCloseTimeout: DEFAULTS.createSessionTimeoutMs,
       scheduleToCloseTimeout: options.timeoutMs,
+      heartbeatTimeout: DEFAULTS.heartbeatTimeoutMs.interactive,
       cancellationType: ActivityCancellationType.TRY_CANCEL,
     }),
   );

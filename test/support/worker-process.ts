@@ -14,8 +14,15 @@ export interface WorkerProcess {
   terminate(): Promise<void>;
 }
 
-/** Starts a worker for a rig in a process of its own. It polls some time later; kill it in the end. */
-export async function startWorkerProcess(rig: Pick<Rig, 'simulator' | 'taskQueue'>): Promise<WorkerProcess> {
+/**
+ * Starts a worker for a rig in a process of its own. It polls some time later; kill it in the end.
+ *
+ * @param identity Default: the one of all workers of this rig.
+ */
+export async function startWorkerProcess(
+  rig: Pick<Rig, 'simulator' | 'taskQueue'>,
+  identity: string = rig.taskQueue,
+): Promise<WorkerProcess> {
   const { address, namespace } = await temporalServer();
   const { codePath } = await workflowBundle();
   const { url, token } = rig.simulator;
@@ -25,7 +32,7 @@ export async function startWorkerProcess(rig: Pick<Rig, 'simulator' | 'taskQueue
       '--import',
       path('./register-typescript.mjs'),
       path('./worker-program.ts'),
-      ...[address, namespace, codePath, url, token, rig.taskQueue],
+      ...[address, namespace, codePath, url, token, rig.taskQueue, identity],
     ],
     { stdio: ['ignore', 'ignore', 'inherit'] },
   );

@@ -1,9 +1,9 @@
-/** A worker as a program, to be killed: `worker-program.ts ADDRESS NAMESPACE BUNDLE URL TOKEN TASK_QUEUE`. */
+/** A worker as a program, to be killed: `worker-program.ts ADDRESS NAMESPACE BUNDLE URL TOKEN TASK_QUEUE IDENTITY`. */
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { createAipWorker } from '../../src/worker.js';
 
 Runtime.install({ logger: new DefaultLogger('ERROR') });
-const [address = '', namespace = '', workflowBundlePath = '', url = '', token = '', taskQueue = ''] =
+const [address = '', namespace = '', workflowBundlePath = '', url = '', token = '', taskQueue = '', identity = ''] =
   process.argv.slice(2);
 const worker = await createAipWorker(
   {
@@ -11,7 +11,7 @@ const worker = await createAipWorker(
     temporal: { address },
     namespace,
     taskQueue,
-    identity: taskQueue,
+    identity,
     limits: { maxConcurrentLanes: 20, maxConcurrentExchanges: 100, shutdownGraceMs: 0 },
   },
   { workflowBundlePath },

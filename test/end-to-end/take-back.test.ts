@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { collectResults, submitBatch } from '../../src/client/batch.js';
+import { batchShardWorkflowId, batchWorkflowId, type RowOutcome } from '../../src/protocol/batch.js';
+import { FAILURE_TYPES } from '../../src/protocol/failures.js';
+import { startRig, until, type Rig } from '../support/rig.js';
+import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.js';
+
+let rig: Rig;
+const processes: WorkerProcess[] = [];
+beforeAll(async () => {
+  rig = await startRig({ worker: false });
+});
+afterEach(() => Promise.all(processes.splice(0).map((worker) => worker.kill())));
+afterAll(() => rig.close());
+
+async function workerProcess(identity?: string): Promise<WorkerProcess> {
+  const worker = await startWorkerProcess(rig, identity);
+  processes.push(worker);
+  return worker;
+}
+
+const statusesOf = (text: string) => {
+  const { exchanges, running } = rig.simulator.ledger();
+  return [...exchanges, ...running].filter((exchange) => exchange.text === text).map(({ status }) => status);
+};
+const isAnswering = (text: string) => () => statusesOf(text).includes('answering');
+
+async function pendingActivity(workflowId: string) {
+  const { raw } = await rig.client.client.workflow.getHandle(workflowId).describe();
+  return raw.pendingActivities?.[0];
+}
+
+/** Waits for the second attempt, and tells why the first one ended. */
+async function whyTheFirstAttemptEnded(workflowId: string): Promise<string> {
+  await until('the next attempt runs', async () => (await pendingActivity(workflowId))?.attempt === 2, 30_000);
+  const failure = (await pendingActivity(workflowId))?.lastFailure;
+  return failure?.applicationFailureInfo?.type ?? failure?.message ?? '';
+}
+
+function submit(texts: string[]): { batchId: string; collected: Promise<RowOutcome[]> } {
+  const batchId = `test-${randomUUID()}`;
+  const { agentRid } = rig.simulator;
+  const rows = texts.map((text, n) => ({ id: `q${n}`, turns: [text] }));
+  const collect = async () => {
+    await submitBatch(rig.client, { batchId, agentRid, rows, mode: 'streaming', concurrency: rows.length });
+    const outcomes: RowOutcome[] = [];
+    await collectResults(rig.client, batchId, { write: (some) => void outcomes.push(...some) });
+    return outcomes;
+  };
+  return { batchId, collected: collect() };
+}
+
+describe('a worker that is started again after its death', () => {
+  test('takes an exchange back before its heartbeats have run out, and adopts it', async () => {
+    const text = '[takes 8000ms] Taken back?';
+    const handle = rig.client.conversation(`test/${randomUUID()}`);
+    const worker = await workerProcess();
+    const asked = handle.ask(text);
+    await until('it runs', isAnswering(text), 40_000);
+    await worker.kill();
+    await workerProcess();
+    expect(await whyTheFirstAttemptEnded(handle.id)).toBe(FAILURE_TYPES.workerDied);
+    expect(await asked).toMatchObject({ status: 'answered', sends: 1 });
+    expect(statusesOf(text)).toEqual(['landed']);
+  });
+
+  test('takes a lane back, and adopts its rows', async () => {
+    const texts = [1, 2, 3].map((n) => `[takes 9000ms] Lane ${n} taken back?`);
+    const worker = await workerProcess();
+    const { batchId, collected } = submit(texts);
+    await until('they run', () => texts.every((text) => isAnswering(text)()), 40_000);
+    await worker.kill();
+    await workerProcess();
+    expect(await whyTheFirstAttemptEnded(batchShardWorkflowId(batchId, 0))).toBe(FAILURE_TYPES.workerDied);
+    expect((await collected).map(({ result }) => result.status)).toEqual(Array(3).fill('succeeded'));
+    expect(texts.flatMap(statusesOf)).toEqual(Array(3).fill('landed'));
+  });
+
+  test('leaves alone what a living worker of the same identity does', async () => {
+    const text = '[takes 6000ms] Left alone?';
+    const handle = rig.client.conversation(`test/${randomUUID()}`);
+    await workerProcess();
+    const asked = handle.ask(text);
+    await until('it runs', isAnswering(text), 40_000);
+    const other = await rig.startWorker();
+    expect(await asked).toMatchObject({ status: 'answered', sends: 1 });
+    const { events } = await rig.client.client.workflow.getHandle(handle.id).fetchHistory();
+    const attempts = events?.map((event) => event.activityTaskStartedEventAttributes?.attempt).filter(Boolean);
+    expect(attempts).toEqual([1, 1]);
+    await other.stop();
+  });
+});
+
+describe('a cancel while the worker is dead', () => {
+  test.each([
+    ['the same worker again', undefined],
+    ['another worker', 'another'],
+  ])(
+    'of a batch ends its rows at the agent as soon as there is %s',
+    async (name, identity) => {
+      const texts = [1, 2, 3].map((n) => `[takes 40000ms] Row ${n} cancelled in the dark, ${name}?`);
+      const worker = await workerProcess();
+      const { batchId, collected } = submit(texts);
+      await until('they run', () => texts.every((text) => isAnswering(text)()), 40_000);
+      await worker.kill();
+      await rig.client.client.workflow.getHandle(batchWorkflowId(batchId)).cancel();
+      await workerProcess(identity);
+      expect((await collected).map(({ result }) => result.status)).toEqual(Array(3).fill('cancelled'));
+      expect(texts.flatMap(statusesOf)).toEqual(Array(3).fill('cancelled'));
+    },
+    90_000,
+  );
+});
