@@ -2,6 +2,7 @@ import { Context } from '@temporalio/activity';
 import type { CancelExchangeActivityInput, CancelExchangeResult } from '../protocol/activities.js';
 import { DEFAULTS } from '../protocol/defaults.js';
 import { applicationFailure } from './application-failure.js';
+import { EARLIER_SEND_TOO_EARLY_MS } from './exchange-cancel.js';
 import {
   ExchangeFailure,
   exchangeErrorOf,
@@ -11,12 +12,6 @@ import {
 } from './exchange-failure.js';
 import type { ExchangeProtocol } from './exchange-protocol.js';
 import { startHeartbeat } from './heartbeat.js';
-
-/** By now the exchange was sent long ago, or never: no need to wait for it to begin (milliseconds). */
-const TOO_EARLY_MS = 1_000;
-
-/** So that another worker takes over soon when this one dies (milliseconds). */
-const BEAT_MS = 2_000;
 
 /**
  * Makes `cancelExchange`: the workflow's own clean-up, for an exchange whose activity could not say how it ended. Ends it
@@ -32,9 +27,9 @@ export function createCancelExchangeActivity({ protocol }: { protocol: ExchangeP
       silenceTimeoutMs: DEFAULTS.silenceTimeoutMs,
       priority: 'interactive' as const,
     };
-    const heartbeat = startHeartbeat(Context.current(), BEAT_MS, () => undefined);
+    const heartbeat = startHeartbeat(Context.current(), DEFAULTS.heartbeatThrottleMs.interactive, () => undefined);
     try {
-      return await protocol.cancel(request, memory, response, TOO_EARLY_MS);
+      return await protocol.cancel(request, memory, response, EARLIER_SEND_TOO_EARLY_MS);
     } catch (error) {
       const failure = new ExchangeFailure(failureClassOf(error), exchangeErrorOf(error), memory);
       throw applicationFailure(failure, retryDecision(failure));

@@ -75,7 +75,9 @@ class ExchangeAttempt {
         textSoFar: { text: this.#progress.text, textOffset: this.#progress.textOffset },
         onProgress: (progress) => (this.#progress = progress),
       });
-      return { status: result.interruptedOutput ? 'interrupted' : 'answered', result, sends: memory.sends };
+      // Found without a send that is known of: an attempt that died sent it.
+      const sends = Math.max(1, memory.sends);
+      return { status: result.interruptedOutput ? 'interrupted' : 'answered', result, sends };
     } catch (error) {
       if (error instanceof ExchangeFailure) this.#progress = { ...this.#progress, ...error.memory };
       if (signal.aborted) return await this.#stop(await this.#actionOnCancel());

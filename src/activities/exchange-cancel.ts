@@ -11,7 +11,16 @@ import { sleep } from './sleep.js';
 /** How long a cancel that came too early is tried again, and how long the agent may be out of reach (milliseconds). */
 const TOO_EARLY_MS = 10_000;
 const UNREACHABLE_MS = 45_000;
+/**
+ * How long a cancel waits for a send of an earlier attempt, or of a lost call, to begin: it can be on its way still, though
+ * nobody listens any more (milliseconds).
+ */
+export const EARLIER_SEND_TOO_EARLY_MS = 3_000;
+
 const PAUSE_MS = { first: 50, most: 1_000 };
+
+/** What cannot be stopped may land later. */
+const STILL_RUNNING: CancelExchangeResult = { status: 'cancelled', mayStillRun: true };
 
 /** One request to cancel: `{}` means that it was not running. */
 type CancelAnswer = { ended: CancelExchangeResult } | 'notInProgress';
@@ -20,7 +29,8 @@ type CancelAnswer = { ended: CancelExchangeResult } | 'notInProgress';
  * Makes the function that ends an exchange at the agent and says how it ended.
  *
  * A cancel misses when the exchange is over, and also when it has not started yet (contract, fact 4). The content, then
- * the trace, tell which; too early is tried again for ten seconds.
+ * the trace, tell which; too early is tried again for ten seconds, or as long as the caller says where nothing shows that it
+ * ever began.
  */
 export function createExchangeCancel(deps: { api: AgentsApi; search: ExchangeSearch; now: () => number }) {
   const { api, search, now } = deps;
@@ -34,11 +44,13 @@ export function createExchangeCancel(deps: { api: AgentsApi; search: ExchangeSea
     if (memory.sends === 0 && !memory.mayBeSent) return { status: 'cancelled' };
     const startedMs = now();
     for (let pauseMs = PAUSE_MS.first; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MS.most)) {
-      const isLastTry = now() - startedMs > tooEarlyMs;
+      const triedMs = now() - startedMs;
+      const isLastTry = triedMs > tooEarlyMs;
       try {
         const ended = await tryOnce(request, memory, response, isLastTry);
-        if (ended !== 'tooEarly') return ended;
-        if (isLastTry) return { status: 'cancelled' };
+        if (ended === 'tooEarly' && isLastTry) return { status: 'cancelled' };
+        if (ended === 'running' && triedMs > Math.max(tooEarlyMs, TOO_EARLY_MS)) return STILL_RUNNING;
+        if (typeof ended === 'object') return ended;
       } catch (error) {
         const failureClass = failureClassOf(error);
         if (failureClass === 'expired') return { status: 'cancelled' };
@@ -54,7 +66,7 @@ export function createExchangeCancel(deps: { api: AgentsApi; search: ExchangeSea
     memory: ExchangeMemory,
     response: string | undefined,
     isLastTry: boolean,
-  ): Promise<CancelExchangeResult | 'tooEarly'> {
+  ): Promise<CancelExchangeResult | 'tooEarly' | 'running'> {
     if (request.mode === 'streaming') {
       const answer = await askToCancel(request, response);
       if (answer !== 'notInProgress') return answer.ended;
@@ -64,7 +76,9 @@ export function createExchangeCancel(deps: { api: AgentsApi; search: ExchangeSea
     const { state, traceNumber } = await search.newestTrace(request, memory.traceNumber);
     if (state === 'complete') return (await lateResult(request, traceNumber)) ?? { status: 'cancelled' };
     // A blocking exchange cannot be stopped, only waited for: who cancels stops waiting.
-    if (request.mode === 'blocking') return { status: 'cancelled', mayStillRun: true };
+    if (request.mode === 'blocking') return STILL_RUNNING;
+    // Seen, and still not to be reached: then it will be, however old its send is taken to be.
+    if (state === 'inProgress') return 'running';
     if (!isLastTry) return 'tooEarly';
     // A server with traces would know of it by now; one without may show it late.
     return (state === 'noTraces' ? await lateResult(request, traceNumber) : undefined) ?? 'tooEarly';

@@ -13,7 +13,7 @@ import type { Governor } from '../governor/governor.js';
 import type { CancelExchangeResult } from '../protocol/activities.js';
 import { LIMITS } from '../protocol/defaults.js';
 import type { FailureClass } from '../protocol/failures.js';
-import { createExchangeCancel } from './exchange-cancel.js';
+import { createExchangeCancel, EARLIER_SEND_TOO_EARLY_MS } from './exchange-cancel.js';
 import {
   ExchangeFailure,
   exchangeErrorOf,
@@ -73,9 +73,6 @@ const FOLLOW_PAUSE_MS = { first: 100, most: 1_000 };
 
 /** Pause between sends that the server refuses as if there were one already (milliseconds). */
 const REFUSED_PAUSE_MS = { first: 100, most: 2_000 };
-
-/** RECONCILE cancels a send that is at least a lost call old: it need not wait long for it to begin (milliseconds). */
-const RECONCILE_TOO_EARLY_MS = 1_000;
 
 /** Lost answers that one try looks after by itself before it hands back with a backoff. */
 const MOST_LOST_IN_A_TRY = 2;
@@ -217,7 +214,7 @@ export function createExchangeProtocol(deps: {
       if (state === 'inProgress' && !(await followToEnd(request, memory, report, signal))) {
         // What cannot be cancelled must not be sent again either: the next try follows it on.
         if (request.mode === 'blocking') throw lostFailure(memory, overdueFailure(request, memory));
-        await cancel(request, memory, undefined, RECONCILE_TOO_EARLY_MS);
+        await cancel(request, memory, undefined, EARLIER_SEND_TOO_EARLY_MS);
       }
       const result = await search.inLaggingContent(request, memory.traceNumber, signal);
       if (result !== undefined) return { result, memory };
@@ -254,7 +251,7 @@ export function createExchangeProtocol(deps: {
     const found = await search.inContent(request, memory.traceNumber, signal);
     if (found !== undefined) return { result: found, memory };
     if (request.mode === 'streaming') {
-      const ended = await cancel(request, memory, undefined, RECONCILE_TOO_EARLY_MS);
+      const ended = await cancel(request, memory, undefined, EARLIER_SEND_TOO_EARLY_MS);
       return 'result' in ended ? { result: ended.result, memory } : 'send';
     }
     // A blocking exchange can't be cancelled, nor seen while it runs: wait for it to land.

@@ -4,7 +4,7 @@ import type { Governor } from '../governor/governor.js';
 import type { CreateSessionsInput, CreateSessionsResult, LaneInput, LaneResult } from '../protocol/activities.js';
 import { createSessions } from './create-sessions.js';
 import type { ExchangeProtocol } from './exchange-protocol.js';
-import { runLane } from './lane.js';
+import { cancelLane, runLane } from './lane.js';
 
 /** What the activities of batches work with. */
 export interface LaneDependencies {
@@ -36,5 +36,8 @@ export function createLaneActivities(dependencies: LaneDependencies) {
      * flight at the agent and resolves with what there is (docs/design.md, "Cancellation, by its reason").
      */
     runLane: (input: LaneInput): Promise<LaneResult> => runLane(dependencies, input, Context.current()),
+
+    /** Ends the rows of a lane at the agent when the lane could not: its worker was dead when it was cancelled. */
+    cancelLane: (input: LaneInput): Promise<LaneResult> => cancelLane(dependencies, input, Context.current()),
   };
 }

@@ -5,6 +5,7 @@ import { DEFAULTS } from '../protocol/defaults.js';
 import type { ExchangeError, ExchangeMode, ExchangeResult, ParameterInputs } from '../protocol/exchange.js';
 import { FAILURE_TYPES } from '../protocol/failures.js';
 import { carryOverParameters } from '../protocol/parameters.js';
+import { EARLIER_SEND_TOO_EARLY_MS } from './exchange-cancel.js';
 import {
   ExchangeFailure,
   exchangeErrorOf,
@@ -96,8 +97,7 @@ export class RowWalk {
     try {
       while (this.#exchanges.length < this.row.turns.length) {
         const memory = this.#currentMemory();
-        // What an earlier attempt sent has begun, or never will.
-        const tooEarlyMs = memory.sends === 0 ? 0 : undefined;
+        const tooEarlyMs = memory.sends === 0 ? EARLIER_SEND_TOO_EARLY_MS : undefined;
         const ended = await this.protocol.cancel(this.#request(), memory, undefined, tooEarlyMs);
         if (!('result' in ended)) {
           this.#attempts += memory.sends;

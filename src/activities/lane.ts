@@ -56,6 +56,25 @@ export async function runLane(
   }
 }
 
+/**
+ * The body of `cancelLane`, the shard's own clean-up after a lane that could not end its rows itself: ends at the agent whatever
+ * it may have begun, and tells how its rows ended. Safe to run twice, and beside the lane.
+ */
+export async function cancelLane(
+  { exchangeProtocol }: Pick<LaneDependencies, 'exchangeProtocol'>,
+  input: LaneInput,
+  context: Context,
+): Promise<LaneResult> {
+  const pool = new LanePool(exchangeProtocol, input, { mayHaveRun: true, traceNumbers: {} });
+  const heartbeat = startHeartbeat(context, DEFAULTS.heartbeatThrottleMs.batch, () => pool.progress());
+  try {
+    await pool.cancelAtAgent();
+    return pool.result();
+  } finally {
+    heartbeat.stop();
+  }
+}
+
 function whenAborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();

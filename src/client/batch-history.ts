@@ -29,7 +29,7 @@ const RETRY_PAUSE_MS = 1_000;
  * The outcomes of a shard's rows, each once, as soon as they stand in its history: those of a lane when it hands them over,
  * and when the shard has ended those of all rows that are left. Needs no worker.
  *
- * Three things end a row, the same that the shard itself counts: a result of `runLane`, an error of `createSessions`, and
+ * Three things end a row, the same that the shard itself counts: a result of `runLane` or `cancelLane`, an error of `createSessions`, and
  * the end of the shard.
  *
  * @throws BatchNotFoundError when Temporal no longer has the shard.
@@ -133,7 +133,7 @@ class ShardReader {
   async #readActivity(scheduledEventId: string, result: Payloads, event: HistoryEvent): Promise<RowOutcome[]> {
     const activity = this.#scheduled.get(scheduledEventId);
     this.#scheduled.delete(scheduledEventId);
-    if (activity?.type === 'runLane') {
+    if (activity?.type === 'runLane' || activity?.type === 'cancelLane') {
       const { results } = await this.#decode<LaneResult>(result, activity.activityId);
       return results.flatMap((rowResult) => this.#take(rowResult.index, () => rowResult));
     }

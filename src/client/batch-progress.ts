@@ -225,7 +225,9 @@ function isOutOfReach(error: unknown): boolean {
 }
 
 function laneProgress({ activityType, heartbeat }: PendingActivity): LaneProgress | undefined {
-  return activityType === 'runLane' ? (heartbeat as LaneProgress | undefined) : undefined;
+  return activityType === 'runLane' || activityType === 'cancelLane'
+    ? (heartbeat as LaneProgress | undefined)
+    : undefined;
 }
 
 function waitOfLanes(

@@ -1,19 +1,23 @@
 import {
   ActivityCancellationType,
+  ActivityFailure,
   ApplicationFailure,
   CancelledFailure,
   CancellationScope,
   condition,
   getExternalWorkflowHandle,
   isCancellation,
+  log,
   proxyActivities,
   setCurrentDetails,
   setHandler,
   TemporalFailure,
   upsertSearchAttributes,
   workflowInfo,
+  type ActivityOptions,
 } from '@temporalio/workflow';
 import type { LaneActivities } from '../activities/lane-activities.js';
+import type { LaneInput } from '../protocol/activities.js';
 import {
   admitShardSignal,
   type BatchShardInput,
@@ -66,8 +70,10 @@ export async function batchShardWorkflow(input: BatchShardInput): Promise<BatchS
   } catch (error) {
     // Anything else is a fault of this code: it fails the workflow task, and is tried again after a fix.
     if (!(error instanceof TemporalFailure)) throw error;
-    failure = error;
-    rows.endRemaining(isCancellation(error) ? 'cancelled' : 'failed');
+    // A dead worker's activity that was cancelled fails, instead of ending as cancelled.
+    const isCancelled = isCancellation(error) || CancellationScope.current().consideredCancelled;
+    failure = isCancelled && !isCancellation(error) ? new CancelledFailure('Shard cancelled') : error;
+    rows.endRemaining(isCancelled ? 'cancelled' : 'failed');
   }
   upsertSearchAttributes([{ key: searchAttributeKeys.state, value: isCancellation(failure) ? 'cancelled' : 'closed' }]);
   describe(input, rows, '**finished**');
@@ -139,12 +145,7 @@ async function runLane(input: BatchShardInput, rows: ShardRows, concurrency: num
   const laneRows = rows.forLane();
   if (laneRows.length === 0) return;
   const { batchId, shard, shardCount, idBase, mode, callTimeoutMs } = input;
-  const activities = laneActivities({
-    startToCloseTimeout: LANE_TIMEOUT,
-    activityId: `lane-${lane}`,
-    summary: `lane ${lane}: ${laneRows.length} rows, ${concurrency} at once`,
-  });
-  const result = await activities.runLane({
+  const laneInput: LaneInput = {
     batchId,
     shard,
     shardCount,
@@ -156,11 +157,38 @@ async function runLane(input: BatchShardInput, rows: ShardRows, concurrency: num
     callTimeoutMs,
     silenceTimeoutMs: DEFAULTS.silenceTimeoutMs,
     rows: laneRows,
+  };
+  const activities = laneActivities({
+    startToCloseTimeout: LANE_TIMEOUT,
+    activityId: `lane-${lane}`,
+    summary: `lane ${lane}: ${laneRows.length} rows, ${concurrency} at once`,
   });
-  rows.noteLane(result);
+  try {
+    rows.noteLane(await activities.runLane(laneInput));
+  } catch (error) {
+    if (!(error instanceof ActivityFailure)) throw error;
+    // Its worker was dead, or it was between two attempts: what the rows do at the agent, nobody has ended.
+    await CancellationScope.nonCancellable(() => endLane(laneInput, rows, lane));
+    throw error;
+  }
 }
 
-function laneActivities(options: { startToCloseTimeout: '30 days' | '24 hours'; activityId: string; summary: string }) {
+/** The shard's own clean-up of a lane; bounded, because the run stays open until it has ended. */
+async function endLane(laneInput: LaneInput, rows: ShardRows, lane: number): Promise<void> {
+  const { cancelLane } = laneActivities({
+    scheduleToCloseTimeout: DEFAULTS.cancelExchangeTimeoutMs,
+    activityId: `cancel-lane-${lane}`,
+    summary: `end the rows of lane ${lane} at the agent`,
+  });
+  try {
+    rows.noteLane(await cancelLane(laneInput));
+  } catch (error) {
+    if (!(error instanceof ActivityFailure)) throw error;
+    log.warn('The rows of a lane could not be ended at the agent', { lane, error: error.message });
+  }
+}
+
+function laneActivities(options: ActivityOptions & { activityId: string; summary: string }) {
   return proxyActivities<LaneActivities>({
     ...options,
     taskQueue: batchTaskQueue(workflowInfo().taskQueue),
