@@ -1,15 +1,15 @@
 import type { TypedSearchAttributes as SearchAttributes } from '@temporalio/common';
 import { TypedSearchAttributes } from '@temporalio/common';
-import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
-import type { ConversationInput } from '../protocol/conversation.js';
-import { outcomeQuery } from '../protocol/conversation.js';
+import { WorkflowExecutionAlreadyStartedError, type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
+import type { ConversationInput, ConversationSnapshot } from '../protocol/conversation.js';
+import { legacyQuery, outcomeQuery } from '../protocol/conversation.js';
 import type { ExchangeOutcome } from '../protocol/exchange.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
 import { summaryLine } from '../protocol/summary-line.js';
 import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
 import type { ClientContext } from './connection.js';
 import { ConversationExistsError } from './errors.js';
-import { translateError } from './translate-error.js';
+import { GRPC, grpcStatus, translateError } from './translate-error.js';
 import { queryWorker } from './worker-query.js';
 
 /** Which conversation, and how it starts when it does not run yet. */
@@ -25,28 +25,36 @@ export interface ConversationTarget {
 const QUERY_TIMEOUT_MS = 10_000;
 
 /**
- * What a conversation that has ended leaves to the one that follows it under the same id: its session, when it ended of itself
- * (closed or idle), and the outcome of a message that it had answered already.
+ * What a conversation that has ended leaves to the one that follows it under the same id: all that it has recorded, so that no
+ * message of it is asked again, and its session, when it ended of itself (closed or idle). `outcome`: that of a message which it
+ * had answered already.
  */
 export async function beforeReopening(
   context: ClientContext,
   conversationId: string,
   messageId: string,
-): Promise<{ input?: { sessionRid: string }; outcome?: ExchangeOutcome }> {
+): Promise<{ input?: { snapshot: ConversationSnapshot }; outcome?: ExchangeOutcome }> {
   const handle = context.client.workflow.getHandle(conversationId);
   try {
-    const { status, typedSearchAttributes, type } = await handle.describe();
+    const { status, type } = await handle.describe();
     if (type !== WORKFLOW_TYPES.conversation) return {};
-    const known = await queryWorker(context, conversationId, QUERY_TIMEOUT_MS, (asked) =>
-      asked.query(outcomeQuery, { messageId }),
-    );
+    const query = <T>(run: (asked: WorkflowHandle) => Promise<T>) =>
+      queryWorker(context, conversationId, QUERY_TIMEOUT_MS, run);
+    const known = await query((asked) => asked.query(outcomeQuery, { messageId }));
     if (known.state === 'finished') return { outcome: known.outcome };
-    const sessionRid = typedSearchAttributes.get(searchAttributeKeys.session);
-    return status.name === 'COMPLETED' && sessionRid !== undefined ? { input: { sessionRid } } : {};
+    const { session, ...recorded } = await query((asked) => asked.query(legacyQuery));
+    const goesOn = status.name === 'COMPLETED' && session !== undefined;
+    return { input: { snapshot: { ...recorded, ...(goesOn && { session }), lastActiveMs: Date.now() } } };
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return {};
+    if (error instanceof WorkflowNotFoundError || endedBeforeItBegan(error)) return {};
     throw error;
   }
+}
+
+/** Terminated before any worker had seen it: it has recorded nothing. */
+function endedBeforeItBegan(error: unknown): boolean {
+  const status = grpcStatus(error);
+  return status?.code === GRPC.failedPrecondition && status.details.includes('closed before');
 }
 
 /** How a conversation is started: its id, input, and what operators see of it. */

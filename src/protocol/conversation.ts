@@ -83,7 +83,7 @@ export interface ConversationInput extends ConversationOptions {
   turns?: ConversationMessage[];
   /** The batch that this conversation is a row of. */
   batchId?: string;
-  /** Carried over from the run before; never set by callers. */
+  /** Carried over from the run before, also from one that had ended (`legacyQuery`); never set by callers. */
   snapshot?: ConversationSnapshot;
 }
 
@@ -233,6 +233,8 @@ export const setTitleSignal = defineSignal<[{ title: string }]>('setTitle');
 export const statusQuery = defineQuery<ConversationStatus>('status');
 export const transcriptQuery = defineQuery<TranscriptPage, [TranscriptPageInput?]>('transcript');
 export const outcomeQuery = defineQuery<MessageState, [{ messageId: string }]>('outcome');
+/** For the client: what a conversation that has ended leaves to the one that follows it under its id. */
+export const legacyQuery = defineQuery<ConversationSnapshot>('legacy');
 /** For the exchange activity: what the cancellation of this exchange asks for. */
 export const exchangeCancellationQuery = defineQuery<ExchangeCancellation | null, [{ messageId: string }]>(
   'exchangeCancellation',

@@ -92,6 +92,10 @@ export class ConversationState {
   /** Everything the next run needs. Only between exchanges: nothing may be in flight. */
   snapshot(): ConversationSnapshot {
     if (this.#inFlight !== undefined) throw new Error('A snapshot was asked for while an exchange is in flight');
+    return this.#snapshot();
+  }
+
+  #snapshot(): ConversationSnapshot {
     return {
       queue: this.#queue,
       outcomes: this.#recorded,
@@ -106,6 +110,14 @@ export class ConversationState {
       lastActiveMs: this.lastActiveMs,
       runs: this.runs,
     };
+  }
+
+  /**
+   * What a conversation that has ended leaves to the one that follows it under its id: all that is recorded, and the session.
+   * What was still queued or in flight has no outcome, and may be sent anew.
+   */
+  legacy(): ConversationSnapshot {
+    return { ...this.#snapshot(), queue: [], closing: false };
   }
 
   get queue(): readonly QueuedMessage[] {

@@ -26,6 +26,7 @@ import {
   cancelExchangeSignal,
   closeSignal,
   exchangeCancellationQuery,
+  legacyQuery,
   outcomeQuery,
   setTitleSignal,
   statusQuery,
@@ -255,6 +256,9 @@ class ConversationRun {
     });
     setHandler(outcomeQuery, (input) => this.#state.stateOf(messageIdOf(input)), {
       description: 'What became of a message. {"messageId": "q1"}',
+    });
+    setHandler(legacyQuery, () => this.#state.legacy(), {
+      description: 'For clients: what the conversation leaves to the one that follows it under its id. No argument.',
     });
     setHandler(
       exchangeCancellationQuery,

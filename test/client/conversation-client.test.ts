@@ -179,6 +179,43 @@ describe('a conversation that has ended', () => {
     expect(exchangesOf(first.sessionRid)).toHaveLength(1);
   });
 
+  test('still knows it when it was opened and ended again since', async () => {
+    const handle = conversation();
+    const message = { messageId: randomUUID(), text: 'Once, over all lives?' };
+    const first = await handle.ask(message);
+    for (const text of ['Second life?', 'Third life?']) {
+      await handle.close();
+      await handle.result();
+      await handle.ask(text);
+    }
+    await handle.cancel();
+    await expect(handle.result()).rejects.toThrow(ConversationEndedError);
+    const last = await handle.ask('Fourth life?');
+    expect(last).toMatchObject({ status: 'answered', index: 3 });
+    expect(await handle.ask(message)).toEqual(first);
+    expect(exchangesOf(first.sessionRid).map(({ text }) => text)).toEqual([
+      'Once, over all lives?',
+      'Second life?',
+      'Third life?',
+    ]);
+  });
+
+  test('begins anew when it was terminated before any worker had seen it', async () => {
+    const unseen = new AipClient({
+      client: rig.client.client,
+      taskQueue: rig.taskQueue,
+      agentRid: rig.simulator.agentRid,
+    });
+    const id = `test/${randomUUID()}`;
+    await unseen.client.workflow.start('conversationWorkflow', {
+      workflowId: id,
+      taskQueue: 'nobody',
+      args: [{ agentRid: rig.simulator.agentRid }],
+    });
+    await unseen.client.workflow.getHandle(id).terminate();
+    expect(await unseen.conversation(id).ask('Seen now?')).toMatchObject({ status: 'answered' });
+  });
+
   test('begins anew with a new session when it was cancelled', async () => {
     const handle = conversation();
     const first = await handle.ask('Before?');
