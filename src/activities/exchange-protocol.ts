@@ -24,7 +24,7 @@ import {
 } from './exchange-failure.js';
 import type { ExchangeHooks, ExchangeRequest, FoundExchange } from './exchange-request.js';
 import { createExchangeSearch } from './exchange-search.js';
-import { createExchangeSend } from './exchange-send.js';
+import { createExchangeSend, UnreadContentError } from './exchange-send.js';
 import { createFollowBounds } from './follow-bounds.js';
 import { ProgressReport } from './progress-report.js';
 import { sleep } from './sleep.js';
@@ -169,6 +169,7 @@ export function createExchangeProtocol(deps: {
       } catch (error) {
         if (hooks.signal.aborted) throw hooks.signal.reason;
         if (error instanceof ExchangeFailure) throw error;
+        if (error instanceof UnreadContentError) return unread(error.cause, memory);
         if (isRefusedByLimit(error)) release('refused', retryAfterOf(error));
         return whatNext(error, failureClassOf(error, earlierSendMayRun), memory, isUnaccounted);
       }
@@ -194,6 +195,15 @@ export function createExchangeProtocol(deps: {
       memory.mayBeSent = false;
     }
     throw failureOf(error, failureClass, memory);
+  }
+
+  /** Nothing definite about the send: it is looked for again, unless no look can succeed. */
+  function unread(error: unknown, memory: ExchangeMemory): Undecided {
+    const failureClass = failureClassOf(error);
+    const failure = failureOf(error, failureClass, memory);
+    const mayPass = failureClass === 'transient' || failureClass === 'wait' || failureClass === 'ambiguous';
+    if (!mayPass) throw failure;
+    return lost(memory, failure);
   }
 
   /** RECONCILE of docs/design.md: finds the exchange, follows it while it runs, or finds that it must be sent. */

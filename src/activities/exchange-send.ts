@@ -5,9 +5,18 @@ import type { ExchangeRequest } from './exchange-request.js';
 import type { ExchangeSearch } from './exchange-search.js';
 import type { ProgressReport } from './progress-report.js';
 
+/** The call ended without an error, but the content could not be read: what became of the exchange is unknown. */
+export class UnreadContentError extends Error {
+  override readonly name = 'UnreadContentError';
+
+  constructor(override readonly cause: unknown) {
+    super('The exchange ended, but the content of its session could not be read');
+  }
+}
+
 /**
  * Makes the function that sends an exchange once and resolves with it as the session holds it; `undefined` when the call
- * ended without an error, but the content does not hold it.
+ * ended without an error, but the content does not hold it. It throws `UnreadContentError`, and what the call itself threw.
  *
  * `onEnd` is called when the agent has finished, before the content is read: its slot is free from then on.
  */
@@ -25,7 +34,7 @@ export function createExchangeSend(deps: { api: AgentsApi; search: ExchangeSearc
     try {
       const result = await call(request, traceNumber, report, watch);
       onEnd();
-      return result ?? (await search.inLaggingContent(request, traceNumber, signal));
+      return result ?? (await readContent(request, traceNumber, signal));
     } catch (error) {
       // The watch closed the connection because it saw the end of the exchange beside it.
       if (watch.sawEnd && !signal.aborted) return watch.found;
@@ -34,6 +43,14 @@ export function createExchangeSend(deps: { api: AgentsApi; search: ExchangeSearc
       watch.stop();
     }
   };
+
+  async function readContent(request: ExchangeRequest, traceNumber: number, signal: AbortSignal) {
+    try {
+      return await search.inLaggingContent(request, traceNumber, signal);
+    } catch (error) {
+      throw signal.aborted ? error : new UnreadContentError(error);
+    }
+  }
 
   /** The call itself. A stream carries text alone, so its result is `undefined`: the content holds it. */
   async function call(

@@ -54,6 +54,19 @@ describe.each(SERVER_KINDS)('on a server %s', (serverKind) => {
     });
   });
 
+  test.each<[string, FaultRule['fault']]>([
+    ['503', { kind: 'status', status: 503 }],
+    ['429', { kind: 'status', status: 429 }],
+    ['nothing', { kind: 'dropBefore' }],
+  ])('an exchange whose content is answered with %s at first is not sent again', async (_name, fault) => {
+    const { simulator, request, toItsEnd, statuses } = rigs[serverKind];
+    const asked = await request();
+    simulator.setFaults([{ operation: 'getContent', times: 3, fault }]);
+    const { memory } = await toItsEnd(asked);
+    expect(statuses(asked.sessionRid)).toEqual(['landed']);
+    expect(memory).toMatchObject({ sends: 1, traceNumber: 0 });
+  });
+
   test.each([
     ['like an ordinary end', true],
     ['like a lost connection', false],
