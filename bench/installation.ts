@@ -66,7 +66,7 @@ export async function startInstallation({ say, profileDir }: InstallationOptions
 }
 
 /** The environment without settings of ours or of Temporal's: defaults are what is measured. */
-function plainEnvironment(): NodeJS.ProcessEnv {
+export function plainEnvironment(): NodeJS.ProcessEnv {
   const isSetting = (name: string) => /^(AIP|FOUNDRY|TEMPORAL)_/.test(name);
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isSetting(name)));
 }

@@ -56,7 +56,15 @@ function npm(...args) {
 function isBuilt() {
   if (!existsSync(stampFile)) return false;
   const builtAt = statSync(stampFile).mtimeMs;
-  const inputs = ['src', 'bench', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json', 'scripts/build.mjs'];
+  const inputs = [
+    'src',
+    'bench',
+    'chaos',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'package-lock.json',
+    'scripts/build.mjs',
+  ];
   return inputs.every((input) => newest(join(root, input)) <= builtAt);
 }
 
