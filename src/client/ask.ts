@@ -114,12 +114,15 @@ async function judge(
     if (status === undefined) return 'now';
     throw new ConversationEndedError(conversationId, status);
   }
-  const code = grpcStatus(error)?.code;
-  // No worker was there to tell what an ended conversation has answered: one will come.
-  if (error instanceof NoWorkerError || code === GRPC.deadlineExceeded) return 'later';
-  if (code === GRPC.resourceExhausted) return 'later';
+  const { code, details = '' } = grpcStatus(error) ?? {};
+  // It closed before it had seen the message, which now begins it again.
+  if (code === GRPC.notFound && details.includes('aborted by closing workflow')) return 'now';
+  if (code === GRPC.resourceExhausted || code === GRPC.deadlineExceeded) return 'later';
   if (code === GRPC.unavailable) return 'unreachable';
-  throw translateError(error, context, conversationId);
+  const translated = translateError(error, context, conversationId);
+  // No worker was there to tell what an ended conversation has answered: one will come.
+  if (translated instanceof NoWorkerError) return 'later';
+  throw translated;
 }
 
 /** How the newest run of a conversation ended; absent while it runs. */
