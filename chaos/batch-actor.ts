@@ -35,7 +35,7 @@ export function planBatch(seeded: Random, n: number, options: Pick<ChaosOptions,
   }));
   const mode = options.mode === 'mixed' ? (random.chance(0.8) ? 'streaming' : 'blocking') : options.mode;
   const plan: BatchPlan = { batchId: `chaos-${n}`, rows, mode, concurrency: random.pick([10, 20, 40]) };
-  return random.chance(0.25) ? { ...plan, cancelAfterMs: random.whole(1_000, 15_000) } : plan;
+  return random.chance(0.4) ? { ...plan, cancelAfterMs: random.whole(1_000, 10_000) } : plan;
 }
 
 /** Submits a batch, collects all its results, and cancels it in between if that is planned. */

@@ -74,7 +74,7 @@ function planMessage(random: Random, messageId: string, mode: ChaosOptions['mode
     messageId,
     text: questionText(random, `m ${messageId}`),
     via: random.pick(['ask', 'ask', 'submit', 'twice'] as const),
-    whenBusy: random.chance(0.85) ? 'enqueue' : random.pick(['interrupt', 'rollback', 'reject'] as const),
+    whenBusy: random.chance(0.75) ? 'enqueue' : random.pick(['interrupt', 'rollback', 'reject'] as const),
     mode: mode === 'mixed' ? (random.chance(0.8) ? 'streaming' : 'blocking') : mode,
     afterMs: random.pick([0, 0, 50, 400]),
   };
@@ -82,7 +82,7 @@ function planMessage(random: Random, messageId: string, mode: ChaosOptions['mode
 
 /** A question whose answer takes a while, with a marker at its end. */
 export function questionText(random: Random, marker: string): string {
-  const takesMs = random.chance(0.1) ? random.whole(1_000, 5_000) : random.whole(0, 400);
+  const takesMs = random.chance(0.15) ? random.whole(1_000, 4_000) : random.whole(0, 400);
   return `[takes ${takesMs}ms] What is late? ${markerOf(marker)}`;
 }
 
