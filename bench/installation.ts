@@ -15,6 +15,11 @@ export interface Installation {
   agentRid: string;
   /** Process ids, by whose CPU time and memory are read. */
   pids: Record<'client' | 'worker' | 'server' | 'simulator', number>;
+  /**
+   * Kills the worker (-9) and starts the next one, of the same identity or of another; resolves when that is ready, with the
+   * time of its start (`performance.now()`). `between`: done before it is started.
+   */
+  killWorker(next: 'same' | 'another', between?: () => Promise<void>): Promise<number>;
   /** Stops everything, in the reverse order of its start, and removes the data. */
   stop(): Promise<void>;
 }
@@ -49,16 +54,29 @@ export async function startInstallation({ say, profileDir }: InstallationOptions
     stops.push(() => simulator.stop());
     const { url, token, agentRid } = JSON.parse(simulator.readyLine) as Record<'url' | 'token' | 'agentRid', string>;
     const profile = profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
-    const worker = await startProgram({
-      ...{ name: 'worker', args: [...profile, cli, 'worker'] },
-      env: { ...env, FOUNDRY_URL: url, FOUNDRY_TOKEN: token, TEMPORAL_ADDRESS: server.address },
-      isReady: (line) => line.includes('ready'),
-    });
+    const startWorker = (identity: number) =>
+      startProgram({
+        ...{ name: 'worker', args: [...profile, cli, 'worker', '--identity', `bench-${identity}`] },
+        env: { ...env, FOUNDRY_URL: url, FOUNDRY_TOKEN: token, TEMPORAL_ADDRESS: server.address },
+        isReady: (line) => line.includes('ready'),
+      });
+    let identity = 1;
+    let worker = await startWorker(identity);
     stops.push(() => worker.stop());
     const client = await AipClient.connect({ connection: { address: server.address }, agentRid });
     stops.push(() => client.close());
     const pids = { client: process.pid, worker: worker.pid, server: server.pid, simulator: simulator.pid };
-    return { client, simulator: new SimulatorControl(url, token), agentRid, pids, stop };
+    const killWorker = async (next: 'same' | 'another', between?: () => Promise<void>) => {
+      worker.kill('SIGKILL');
+      await worker.exited;
+      await between?.();
+      if (next === 'another') identity++;
+      const startedMs = performance.now();
+      worker = await startWorker(identity);
+      pids.worker = worker.pid;
+      return startedMs;
+    };
+    return { client, simulator: new SimulatorControl(url, token), agentRid, pids, killWorker, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -6,6 +6,7 @@ import { type Figure, figureTable, isMet } from './figure.js';
 import { type Installation, startInstallation } from './installation.js';
 import { memoryBenchmark } from './memory-benchmark.js';
 import { realDataBenchmark } from './real-data-benchmark.js';
+import { recoveryBenchmark } from './recovery-benchmark.js';
 import { isBusy, machine, writeResults } from './results-file.js';
 
 interface Options {
@@ -36,6 +37,10 @@ const BENCHMARKS: Record<string, { about: string; run: Benchmark }> = {
     about: 'resident memory after many rows',
     run: (installation, { memoryRows }) => memoryBenchmark(installation, { rows: memoryRows }),
   },
+  recovery: {
+    about: 'how soon work goes on after a kill -9 of its worker',
+    run: (installation, { repeat }) => recoveryBenchmark(installation, { repeat, say }),
+  },
   'real-data': {
     about: 'every question of ../shared/data, or of the shipped example, answered exactly once',
     run: (installation) => realDataBenchmark(installation, say),
@@ -50,7 +55,7 @@ async function main(): Promise<void> {
     .option('--exchanges <n>', 'ask: exchanges of each way', wholeNumber, 100)
     .option('--latency <ms>', 'ask: time that the agent takes for an answer', wholeNumber, 100)
     .option('--rows <n>', 'batch: questions of each run', wholeNumber, 2_000)
-    .option('--repeat <n>', 'batch: runs of each kind; the median counts', wholeNumber, 3)
+    .option('--repeat <n>', 'batch, recovery: runs of each kind; the median counts', wholeNumber, 3)
     .option('--memory-rows <n>', 'memory: rows', wholeNumber, 5_000)
     .option('--json', 'also write the figures to bench/results')
     .option('--strict', 'exit with 1 when an aim is missed')

@@ -77,6 +77,26 @@ describe('a worker that is started again after its death', () => {
     expect(texts.flatMap(statusesOf)).toEqual(Array(3).fill('landed'));
   });
 
+  test('opens a session again, and the conversation stays in one', async () => {
+    rig.simulator.changeSettings({ createLatencyMs: 3_000 });
+    const handle = rig.client.conversation(`test/${randomUUID()}`);
+    const worker = await workerProcess();
+    const created = () => rig.simulator.summary().totals.calls.createSession ?? 0;
+    const before = created();
+    const asked = handle.ask('In which session?');
+    await until('a session is being opened', () => created() > before, 40_000);
+    await worker.kill();
+    await workerProcess();
+    const first = await asked;
+    rig.simulator.changeSettings({ createLatencyMs: 0 });
+    const second = await handle.ask('And this one?');
+    expect([first.status, second.status, created() - before]).toEqual(['answered', 'answered', 2]);
+    expect(second.sessionRid).toBe(first.sessionRid);
+    const { exchanges } = rig.simulator.ledger();
+    const ours = exchanges.filter(({ text }) => text === 'In which session?' || text === 'And this one?');
+    expect(ours.map(({ sessionRid }) => sessionRid)).toEqual([first.sessionRid, first.sessionRid]);
+  });
+
   test('leaves alone what a living worker of the same identity does', async () => {
     const text = '[takes 6000ms] Left alone?';
     const handle = rig.client.conversation(`test/${randomUUID()}`);
