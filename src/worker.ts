@@ -2,8 +2,8 @@ import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { lookAfterTheDead } from './activities/after-a-death.js';
 import { createActivities } from './activities/index.js';
-import { takeBack } from './activities/take-back.js';
 import {
   createAgentsApi,
   oauthToken,
@@ -94,8 +94,10 @@ export async function createAipWorker(
       [identities.interactive, SILENCE_BEATS * DEFAULTS.heartbeatThrottleMs.interactive],
       [identities.batch, SILENCE_BEATS * DEFAULTS.heartbeatThrottleMs.batch],
     ]);
-    const goBack = (signal: AbortSignal) => takeBack(client, { taskQueue, silenceMs, signal });
-    return aipWorker(await Promise.all(creating), { identity, connection, api, goBack });
+    const { logger: log } = Runtime.instance();
+    const besides = (signal: AbortSignal) =>
+      lookAfterTheDead({ client, api, governor, taskQueue, silenceMs, log }, signal);
+    return aipWorker(await Promise.all(creating), { identity, connection, api, besides });
   } catch (error) {
     await Promise.allSettled(creating);
     await Promise.allSettled([connection.close(), api.close()]);
@@ -109,11 +111,11 @@ function aipWorker(
     identity: string;
     connection: NativeConnection;
     api: AgentsApi;
-    /** Takes back what this worker's predecessor held. */
-    goBack: (signal: AbortSignal) => Promise<number>;
+    /** Runs besides the tasks, until it is aborted. Does not throw. */
+    besides: (signal: AbortSignal) => Promise<void>;
   },
 ): AipWorker {
-  const { identity, connection, api, goBack } = parts;
+  const { identity, connection, api, besides } = parts;
   let isStopping = false;
   const stopping = new AbortController();
   const shutdown = () => {
@@ -129,9 +131,7 @@ function aipWorker(
     async run() {
       try {
         if (isStopping) return;
-        const goneBack = logged(goBack(stopping.signal), stopping.signal);
-        const ends = await Promise.allSettled(workers.map(runOne));
-        await goneBack;
+        const [ends] = await Promise.all([Promise.allSettled(workers.map(runOne)), besides(stopping.signal)]);
         const failed = ends.find((end) => end.status === 'rejected');
         if (failed !== undefined) throw failed.reason;
       } finally {
@@ -139,17 +139,6 @@ function aipWorker(
       }
     },
   };
-}
-
-/** Tells what was taken back. That nothing could be costs time only: heartbeats run out by themselves. */
-async function logged(takingBack: Promise<number>, signal: AbortSignal): Promise<void> {
-  const { logger } = Runtime.instance();
-  try {
-    const taken = await takingBack;
-    if (taken > 0) logger.info('Took back what the predecessor of this worker held', { activities: taken });
-  } catch (error) {
-    if (!signal.aborted) logger.warn('Could not look for what the predecessor of this worker held', { error });
-  }
 }
 
 function createApi(foundry: FoundryConfig): AgentsApi {

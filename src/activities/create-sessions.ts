@@ -13,7 +13,7 @@ import {
 } from './exchange-failure.js';
 import { startHeartbeat } from './heartbeat.js';
 import type { LaneDependencies } from './lane-activities.js';
-import { handedBack, stopAction } from './lane-stop.js';
+import { handedBack, stopAction } from './stop-action.js';
 import { sleep } from './sleep.js';
 
 type Opened = CreateSessionsResult['sessions'][number];

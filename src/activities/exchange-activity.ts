@@ -12,7 +12,6 @@ import type { ExchangeCancellation } from '../protocol/conversation.js';
 import { DEFAULTS } from '../protocol/defaults.js';
 import type { ExchangeMode } from '../protocol/exchange.js';
 import { applicationFailure } from './application-failure.js';
-import { cancellationAction, isRunOpen, type CancellationAction } from './cancellation-action.js';
 import { exchangeCancellationOf, isCancelRequested } from './cancellation-request.js';
 import {
   ExchangeFailure,
@@ -25,6 +24,7 @@ import {
 import type { ExchangeProtocol, ExchangeRequest } from './exchange-protocol.js';
 import { startHeartbeat, type Heartbeat } from './heartbeat.js';
 import { boundedProgress } from './progress-report.js';
+import { stopAction, type StopAction } from './stop-action.js';
 
 /** An attempt that started this long after it was scheduled had nobody to tell it of a cancel (milliseconds). */
 const LATE_START_MS = 2_000;
@@ -80,7 +80,7 @@ class ExchangeAttempt {
       return { status: result.interruptedOutput ? 'interrupted' : 'answered', result, sends };
     } catch (error) {
       if (error instanceof ExchangeFailure) this.#progress = { ...this.#progress, ...error.memory };
-      if (signal.aborted) return await this.#stop(await this.#actionOnCancel());
+      if (signal.aborted) return await this.#stop(await stopAction(this.context));
       if (!(error instanceof ExchangeFailure)) throw error;
       const decision = retryDecision(error);
       this.#beatLast(error.memory);
@@ -88,18 +88,10 @@ class ExchangeAttempt {
     }
   }
 
-  async #actionOnCancel(): Promise<CancellationAction> {
-    const action = cancellationAction(this.context.cancellationDetails);
-    if (action !== 'askWhetherOpen') return action;
-    const { workflowExecution } = this.context.info;
-    if (workflowExecution === undefined) return 'cancelAtAgent';
-    const { workflowId, runId } = workflowExecution;
-    return (await isRunOpen(this.context.client, workflowId, runId)) ? 'stopQuietly' : 'cancelAtAgent';
-  }
-
-  async #stop(action: CancellationAction): Promise<ExchangeActivityResult> {
+  async #stop(action: StopAction): Promise<ExchangeActivityResult> {
     switch (action) {
       case 'cancelAtAgent':
+      case 'cancelUnheard':
         return this.#endAtAgent();
       case 'leaveRunning':
         this.#heartbeat?.beat();
@@ -108,7 +100,6 @@ class ExchangeAttempt {
         await this.protocol.cancel(this.request, this.#progress);
         throw handedBack('The exchange was ended at the agent, because its activity was reset', 'ExchangeReset');
       case 'stopQuietly':
-      case 'askWhetherOpen':
         throw this.context.cancellationSignal.reason;
     }
   }

@@ -6,7 +6,7 @@ import { startHeartbeat } from './heartbeat.js';
 import type { LaneDependencies } from './lane-activities.js';
 import { startBatchWatch, tellBatchOfLostShard } from './lane-batch-watch.js';
 import { LanePool } from './lane-pool.js';
-import { handedBack, stopAction } from './lane-stop.js';
+import { handedBack, stopAction } from './stop-action.js';
 
 /** The body of `runLane`: the pool runs until it is done or the activity is stopped, and then the reason decides. */
 export async function runLane(

@@ -132,3 +132,19 @@ describe('a cancel while the worker is dead', () => {
     90_000,
   );
 });
+
+test('what was terminated while its worker was dead is ended at the agent by another worker', async () => {
+  const texts = ['[takes 120000ms] Terminated in the dark?', '[takes 120000ms] A row terminated in the dark?'];
+  const handle = rig.client.conversation(`test/${randomUUID()}`);
+  const worker = await workerProcess();
+  const asked = handle.ask(texts[0] ?? '').catch((error: unknown) => error);
+  const { batchId, collected } = submit([texts[1] ?? '']);
+  await until('both run', () => texts.every((text) => isAnswering(text)()), 40_000);
+  await worker.kill();
+  await handle.terminate();
+  await rig.client.client.workflow.getHandle(batchShardWorkflowId(batchId, 0)).terminate();
+  await rig.client.client.workflow.getHandle(batchWorkflowId(batchId)).terminate();
+  await workerProcess('another');
+  await until('the agent was told', () => texts.flatMap(statusesOf).join() === 'cancelled,cancelled', 60_000);
+  await Promise.all([asked, collected]);
+}, 120_000);

@@ -1,0 +1,55 @@
+import type { Client } from '@temporalio/client';
+import type { AgentsApi } from '../agents-api/client.js';
+import type { Governor } from '../governor/governor.js';
+import { createExchangeProtocol } from './exchange-protocol.js';
+import { Orphanage } from './orphans.js';
+import { sleep } from './sleep.js';
+import { takeBack } from './take-back.js';
+
+/** What a worker needs to look after the work of dead ones. */
+export interface AfterADeath {
+  client: Client;
+  api: AgentsApi;
+  governor: Governor;
+  /** Task queue of the workflows. */
+  taskQueue: string;
+  /** Identities of this worker, with how long without a heartbeat means that a process is dead (milliseconds). */
+  silenceMs: ReadonlyMap<string, number>;
+  log: {
+    info(message: string, meta?: Record<string, unknown>): void;
+    warn(message: string, meta?: Record<string, unknown>): void;
+  };
+}
+
+/** How often orphans are looked for (milliseconds). */
+const LOOK_EVERY_MS = 15_000;
+
+/**
+ * What a worker does besides its tasks, until the signal is aborted: at its start it takes back what its predecessor held when
+ * it died, and every 15 seconds it ends at the agent what runs have left there that were closed over a dead worker.
+ *
+ * Failures are logged and cost time only: heartbeats run out by themselves, and the next look comes soon. Does not throw.
+ */
+export async function lookAfterTheDead(parts: AfterADeath, signal: AbortSignal): Promise<void> {
+  const { client, api, governor, taskQueue, silenceMs, log } = parts;
+  await guarded('what the predecessor of this worker held', async () => {
+    const activities = await takeBack(client, { taskQueue, silenceMs, signal });
+    if (activities > 0) log.info('Took back what the predecessor of this worker held', { activities });
+  });
+  const orphanage = new Orphanage({ client, protocol: createExchangeProtocol({ api, governor }), taskQueue });
+  while (!signal.aborted) {
+    await guarded('what closed runs have left running', async () => {
+      const activities = await orphanage.look(signal);
+      if (activities > 0) log.warn('Ended at the agent what closed runs had left running', { activities });
+    });
+    await sleep(LOOK_EVERY_MS, signal).catch(() => undefined); // Aborted: the worker leaves.
+  }
+
+  async function guarded(what: string, look: () => Promise<void>): Promise<void> {
+    try {
+      await look();
+    } catch (error) {
+      if (!signal.aborted) log.warn(`Could not look for ${what}`, { error });
+    }
+  }
+}
