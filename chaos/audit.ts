@@ -7,6 +7,7 @@ import type { BatchStory } from './batch-actor.js';
 import type { ConversationStory, SentMessage } from './conversation-actor.js';
 import { markerIn, markerOf } from './conversation-plan.js';
 import type { ConversationRecord, Life } from './record.js';
+import type { TerminatedStory } from './terminated-actor.js';
 
 /** What must never be, by the invariants of docs/design.md. */
 export type FindingKind =
@@ -44,7 +45,11 @@ interface Subject {
   conversations: readonly ConversationStory[];
   records: ReadonlyMap<string, ConversationRecord>;
   batches: readonly BatchStory[];
+  terminated: readonly TerminatedStory[];
 }
+
+/** What was terminated may take so long to end at the agent while workers and servers die (milliseconds). */
+const ORPHAN_END_MS = 75_000;
 
 /** Holds the simulator's ledger against every outcome that was recorded or told. */
 export async function audit(subject: Subject): Promise<Audit> {
@@ -78,6 +83,7 @@ class Auditor {
     }
     for (const story of this.subject.conversations) await this.#conversation(story);
     for (const story of this.subject.batches) await this.#batch(story);
+    for (const story of this.subject.terminated) this.#terminated(story);
     return { findings: this.#findings, outcomes: this.#outcomes, compared: this.#compared };
   }
 
@@ -142,6 +148,16 @@ class Auditor {
           `${plan.batchId} ${row.id}`,
           `has ${result.exchanges.length} of ${row.turns.length} answers`,
         );
+      }
+    }
+  }
+
+  #terminated({ marker, terminatedMs }: TerminatedStory): void {
+    for (const exchange of this.#ledger.get(marker) ?? []) {
+      const afterMs = Date.parse(exchange.endedAt ?? new Date().toISOString()) - terminatedMs;
+      const isEnded = exchange.status === 'cancelled' || exchange.status === 'failed';
+      if (!isEnded || afterMs > ORPHAN_END_MS) {
+        this.#find('running', marker, `${brief(exchange)}, ${Math.round(afterMs / 1000)} s after it was terminated`);
       }
     }
   }

@@ -12,6 +12,7 @@ import { type ChaosOptions, type Disturbances, noDisturbances } from './options.
 import { KeptWorker, KillableServer } from './processes.js';
 import { type Random, seededRandom } from './random.js';
 import { type ConversationRecord, readRecord } from './record.js';
+import { playTerminated, type TerminatedStory } from './terminated-actor.js';
 import { calm, faultRules, settingsOf } from './weather.js';
 
 /** What a run of chaos came to. */
@@ -27,8 +28,9 @@ export interface ChaosResult extends Audit {
 }
 
 /** How long what has been cancelled may take to end at the agent, once all is calm (milliseconds). */
-const LAST_END_MS = 60_000;
+const LAST_END_MS = 90_000;
 const WEATHER_MS = 8_000;
+const TERMINATED_EVERY_MS = 5_000;
 
 /** Runs the whole thing: an installation, its users, all that goes wrong, and the audit. */
 export async function runChaos(
@@ -72,6 +74,7 @@ class Chaos {
   readonly #conversations: ConversationStory[] = [];
   readonly #records = new Map<string, ConversationRecord>();
   readonly #batches: BatchStory[] = [];
+  readonly #terminated: TerminatedStory[] = [];
   readonly #playing = new Set<ConversationStory>();
   #begun = 0;
   #isCalm = false;
@@ -103,6 +106,7 @@ class Chaos {
       const playing = Promise.all([
         ...Array.from({ length: this.options.conversations }, () => this.#play(stage)),
         this.#playBatches(stage),
+        this.#playTerminated(stage),
       ]);
       await Promise.race([playing, clock.wait(2 ** 31 - 1)]);
       end();
@@ -123,9 +127,9 @@ class Chaos {
     const { url: foundryUrl, token } = simulator;
     const api = createAgentsApi({ foundryUrl, token: staticToken(token) });
     try {
-      const [conversations, records, batches] = [this.#conversations, this.#records, this.#batches];
+      const { conversations, records, batches, terminated } = this.#stories();
       return {
-        ...(await audit({ simulator, api, conversations, records, batches })),
+        ...(await audit({ simulator, api, conversations, records, batches, terminated })),
         options: this.options,
         done: this.#done,
         totals: simulator.summary().totals,
@@ -139,6 +143,15 @@ class Chaos {
     }
   }
 
+  #stories() {
+    return {
+      conversations: this.#conversations,
+      records: this.#records,
+      batches: this.#batches,
+      terminated: this.#terminated,
+    };
+  }
+
   async #play(stage: Stage): Promise<void> {
     while (!stage.clock.over.aborted) {
       const plan = planConversation(this.#random, this.#begun++, this.options);
@@ -149,6 +162,14 @@ class Chaos {
   async #playBatches(stage: Stage): Promise<void> {
     for (let n = 0; this.options.rows > 0 && !stage.clock.over.aborted; n++) {
       this.#batches.push(await playBatch(stage, planBatch(this.#random, n, this.options)));
+    }
+  }
+
+  async #playTerminated(stage: Stage): Promise<void> {
+    const random = this.#random.fork('terminated');
+    // An exchange that was sent by blockingContinue cannot be stopped.
+    for (let n = 0; this.options.mode !== 'blocking' && (await stage.clock.wait(TERMINATED_EVERY_MS)); n++) {
+      this.#terminated.push(await playTerminated(stage, random, n));
     }
   }
 

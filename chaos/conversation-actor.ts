@@ -104,7 +104,14 @@ async function sendOne(handle: ConversationHandle, { message, told }: SentMessag
   const ask = async () => void told.push(await handle.ask(input, { unreachableTimeoutMs: 5 * 60_000 }));
   if (via === 'submit') await submit();
   else if (via === 'ask') await ask();
-  else await Promise.all([ask(), submit(), ask()]);
+  else await allEnded([ask(), submit(), ask()]);
+}
+
+/** Waits for all, also when one fails; fails when all do. */
+async function allEnded(works: Promise<void>[]): Promise<void> {
+  const ends = await Promise.allSettled(works);
+  const [first] = ends;
+  if (first?.status === 'rejected' && ends.every(({ status }) => status === 'rejected')) throw first.reason;
 }
 
 /** Errors that tell something of the conversation, and not of the way to it. */

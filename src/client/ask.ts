@@ -29,6 +29,8 @@ export interface AskOptions {
 }
 
 const BACKOFF = { baseMs: 250, factor: 1.7, capMs: 5_000 } as const;
+/** Too many updates in flight; nobody accepted it in time; a workflow task failed (its worker died) or has yet to be done. */
+const PASSING: readonly number[] = [GRPC.resourceExhausted, GRPC.deadlineExceeded, GRPC.failedPrecondition];
 const DEFAULT_UNREACHABLE_TIMEOUT_MS = 2 * 60 * 1000;
 
 /**
@@ -114,10 +116,12 @@ async function judge(
     if (status === undefined) return 'now';
     throw new ConversationEndedError(conversationId, status);
   }
+  // Lost between the server and a worker, for example in a death of either: never accepted.
+  if (failure?.type === 'UnprocessedUpdate') return 'later';
   const { code, details = '' } = grpcStatus(error) ?? {};
   // It closed before it had seen the message, which now begins it again.
   if (code === GRPC.notFound && details.includes('aborted by closing workflow')) return 'now';
-  if (code === GRPC.resourceExhausted || code === GRPC.deadlineExceeded) return 'later';
+  if (code !== undefined && PASSING.includes(code)) return 'later';
   if (code === GRPC.unavailable) return 'unreachable';
   const translated = translateError(error, context, conversationId);
   // No worker was there to tell what an ended conversation has answered: one will come.

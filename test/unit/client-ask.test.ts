@@ -1,5 +1,6 @@
 import { describe, expect, jest, test } from '@jest/globals';
-import { type Client, ServiceError } from '@temporalio/client';
+import { type Client, ServiceError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import { ask } from '../../src/client/ask.js';
 import type { ClientContext } from '../../src/client/connection.js';
 import { GRPC } from '../../src/client/translate-error.js';
@@ -32,7 +33,21 @@ describe('ask() asks again, and its caller sees nothing of it, when', () => {
       grpcError(GRPC.notFound, 'workflow update was aborted by closing workflow'),
     ],
     ['too many updates are in flight', grpcError(GRPC.resourceExhausted, 'limit of in-flight updates')],
+    [
+      'the server lost it on the way to a worker',
+      new WorkflowUpdateFailedError(
+        'Workflow Update failed',
+        ApplicationFailure.create({ type: 'UnprocessedUpdate', message: 'rejected because it was not processed' }),
+      ),
+    ],
     ['no worker accepts it in time', grpcError(GRPC.deadlineExceeded, 'context deadline exceeded')],
+    [
+      'a workflow task failed under it',
+      grpcError(
+        GRPC.failedPrecondition,
+        'Unable to perform workflow execution update due to unexpected workflow task failure.',
+      ),
+    ],
     ['Temporal is away', grpcError(GRPC.unavailable, 'connection refused')],
     [
       'no worker can tell what an ended conversation has answered',
