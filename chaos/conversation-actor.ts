@@ -108,7 +108,7 @@ async function sendOne(handle: ConversationHandle, { message, told }: SentMessag
 }
 
 /** Waits for all, also when one fails; fails when all do. */
-async function allEnded(works: Promise<void>[]): Promise<void> {
+async function allEnded(works: Promise<unknown>[]): Promise<void> {
   const ends = await Promise.allSettled(works);
   const [first] = ends;
   if (first?.status === 'rejected' && ends.every(({ status }) => status === 'rejected')) throw first.reason;
