@@ -1,0 +1,337 @@
+import { randomUUID } from 'node:crypto';
+import { ApplicationFailure, TypedSearchAttributes } from '@temporalio/common';
+import { collectResults, submitBatch } from '../../src/client/batch.js';
+import type { CreateSessionsResult } from '../../src/protocol/activities.js';
+import {
+  batchShardWorkflowId,
+  batchWorkflowId,
+  type BatchInput,
+  type BatchRow,
+  type BatchShardInput,
+} from '../../src/protocol/batch.js';
+import { DEFAULTS } from '../../src/protocol/defaults.js';
+import { searchAttributeKeys } from '../../src/protocol/search-attributes.js';
+import { WORKFLOW_TYPES } from '../../src/protocol/workflow-names.js';
+import { until, type Rig } from '../support/rig.js';
+import { startWorkerProcess } from '../support/worker-process.js';
+import type { Story } from './recorded-runs.js';
+
+const questions = (count: number, text = '?'): BatchRow[] =>
+  Array.from({ length: count }, (_, n) => ({ id: `q${n}`, turns: [`${n}${text}`] }));
+
+const slow = (milliseconds: number) => `? [takes ${milliseconds}ms]`;
+
+/** A batch that was cut into slices of one's own: those that `submitBatch` makes of so few rows are too few. */
+class Batch {
+  readonly batchId = `recorded-${randomUUID()}`;
+  readonly #shards: BatchRow[][] = [];
+
+  constructor(
+    private readonly rig: Rig,
+    rows: readonly BatchRow[],
+    rowsPerShard: number,
+    private readonly concurrency: number,
+  ) {
+    for (let first = 0; first < rows.length; first += rowsPerShard) {
+      this.#shards.push(rows.slice(first, first + rowsPerShard));
+    }
+  }
+
+  shardId(shard: number): string {
+    return batchShardWorkflowId(this.batchId, shard);
+  }
+
+  get shardIds(): string[] {
+    return this.#shards.map((_, shard) => this.shardId(shard));
+  }
+
+  get id(): string {
+    return batchWorkflowId(this.batchId);
+  }
+
+  async start(): Promise<this> {
+    await this.startShards();
+    await this.startBatch();
+    return this;
+  }
+
+  async startShards(): Promise<void> {
+    const idBase = randomUUID();
+    let firstIndex = 0;
+    for (const [shard, rows] of this.#shards.entries()) {
+      const input: BatchShardInput = {
+        batchId: this.batchId,
+        shard,
+        shardCount: this.#shards.length,
+        firstIndex,
+        rows,
+        agentRid: this.rig.simulator.agentRid,
+        mode: 'streaming',
+        idBase,
+        callTimeoutMs: DEFAULTS.callTimeoutMs,
+      };
+      await this.#start(WORKFLOW_TYPES.batchShard, this.shardId(shard), input);
+      firstIndex += rows.length;
+    }
+  }
+
+  async startBatch(): Promise<void> {
+    const shardRows = this.#shards.map(({ length }) => length);
+    const input: BatchInput = {
+      batchId: this.batchId,
+      agentRid: this.rig.simulator.agentRid,
+      rowCount: shardRows.reduce((sum, rows) => sum + rows, 0),
+      shardRows,
+      concurrency: this.concurrency,
+      mode: 'streaming',
+      submittedAt: new Date().toISOString(),
+    };
+    await this.#start(WORKFLOW_TYPES.batch, this.id, input);
+  }
+
+  async cancel(): Promise<void> {
+    await this.rig.client.client.workflow.getHandle(this.id).cancel();
+  }
+
+  async #start(workflowType: string, workflowId: string, input: BatchInput | BatchShardInput): Promise<void> {
+    const { agentRid } = this.rig.simulator;
+    await this.rig.client.client.workflow.start(workflowType, {
+      workflowId,
+      taskQueue: this.rig.taskQueue,
+      args: [input],
+      typedSearchAttributes: new TypedSearchAttributes([
+        { key: searchAttributeKeys.agent, value: agentRid },
+        { key: searchAttributeKeys.batch, value: this.batchId },
+        { key: searchAttributeKeys.state, value: 'open' },
+      ]),
+    });
+  }
+}
+
+/** Waits until so many rows are at the agent. */
+const inFlight = (rig: Rig, rows: number) =>
+  until(`${rows} rows run`, () => rig.simulator.summary().totals.inFlight === rows, 40_000);
+
+/** Waits until a workflow's history tells of something. */
+async function told(rig: Rig, workflowId: string, attributes: string): Promise<void> {
+  const handle = rig.client.client.workflow.getHandle(workflowId);
+  await until(`${workflowId} has ${attributes}`, async () => {
+    const { events } = await handle.fetchHistory();
+    return events?.some((event) => Object.hasOwn(event, attributes)) ?? false;
+  });
+}
+
+/** The sessions that a shard has opened. */
+async function sessionsOf(rig: Rig, shardId: string): Promise<string[]> {
+  const { events } = await rig.client.client.workflow.getHandle(shardId).fetchHistory();
+  return (events ?? []).flatMap((event) => {
+    const data = event.activityTaskCompletedEventAttributes?.result?.payloads?.[0]?.data;
+    if (data == null) return [];
+    const { sessions = [] } = JSON.parse(Buffer.from(data).toString('utf8')) as Partial<CreateSessionsResult>;
+    return sessions.flatMap((opened) => ('sessionRid' in opened ? [opened.sessionRid] : []));
+  });
+}
+
+/** The stories of batches and their shards. */
+export const batchRuns: Record<string, Story> = {
+  async 'a batch'(rig) {
+    const batchId = `recorded-${randomUUID()}`;
+    const { agentRid } = rig.simulator;
+    const rows = [
+      { id: 'q1', turns: ['One?', 'And then?'] },
+      { id: 'q2', turns: ['Two?'] },
+      { id: 'q3', turns: ['3?'] },
+    ];
+    await submitBatch(rig.client, { batchId, agentRid, rows, mode: 'streaming', concurrency: 2 });
+    await collectResults(rig.client, batchId, { write: () => undefined });
+    return [batchWorkflowId(batchId), batchShardWorkflowId(batchId, 0)];
+  },
+
+  async 'a batch of five shards, two at a time'(rig) {
+    const batch = await new Batch(rig, questions(10), 2, 3).start();
+    return [batch.id, batch.shardId(0), batch.shardId(4)];
+  },
+
+  async 'a batch of five shards, three at a time'(rig) {
+    const batch = await new Batch(rig, questions(5), 1, 41).start();
+    return [batch.id];
+  },
+
+  async 'a shard that was admitted at once: a short first lane'(rig) {
+    const batch = await new Batch(rig, questions(5, slow(300)), 5, 1).start();
+    return batch.shardIds;
+  },
+
+  async 'a shard with rows that fail'(rig) {
+    const rows = questions(4);
+    Object.assign(rows[0] ?? {}, { agentRid: 'ri.aip-agents..agent.00000000-0000-0000-0000-00000000dead' });
+    Object.assign(rows[3] ?? {}, { parameterInputs: { nowhere: { type: 'string', value: 'x' } } });
+    const batch = await new Batch(rig, rows, 4, 2).start();
+    return batch.shardIds;
+  },
+
+  async 'a shard with no session for any row'(rig) {
+    rig.simulator.setFaults([{ operation: 'createSession', fault: { kind: 'error', errorName: 'AgentNotFound' } }]);
+    const batch = await new Batch(rig, questions(3), 3, 1).start();
+    return batch.shardIds;
+  },
+
+  async 'a shard with sessions that expire before their rows are sent'(rig) {
+    const batch = await new Batch(rig, questions(4, slow(1_500)), 4, 2).start();
+    await inFlight(rig, 2);
+    const open = new Set(rig.simulator.ledger().running.map(({ sessionRid }) => sessionRid));
+    for (const sessionRid of await sessionsOf(rig, batch.shardId(0))) {
+      if (!open.has(sessionRid)) rig.simulator.expireSession(sessionRid);
+    }
+    return batch.shardIds;
+  },
+
+  async 'a shard whose sessions expire again and again'(rig) {
+    rig.simulator.changeSettings({ sessionLifetimeMs: 1 });
+    const batch = await new Batch(rig, questions(2), 2, 2).start();
+    return batch.shardIds;
+  },
+
+  async 'a batch cancelled: of its shards two run, two have sessions, one waits'(rig) {
+    const batch = await new Batch(rig, questions(10, slow(9_000)), 2, 2).start();
+    await inFlight(rig, 2);
+    await until('two are prepared', async () => (await sessionsOf(rig, batch.shardId(3))).length === 2);
+    await batch.cancel();
+    return [batch.id, batch.shardId(0), batch.shardId(3), batch.shardId(4)];
+  },
+
+  async 'a batch cancelled while its sessions are opened'(rig) {
+    rig.simulator.changeSettings({ createLatencyMs: 9_000 });
+    const batch = await new Batch(rig, questions(2), 2, 1).start();
+    await told(rig, batch.shardId(0), 'activityTaskScheduledEventAttributes');
+    await batch.cancel();
+    return [batch.id, ...batch.shardIds];
+  },
+
+  async 'a batch cancelled that has lost a shard'(rig) {
+    const batch = await new Batch(rig, questions(3, slow(9_000)), 1, 1).start();
+    await inFlight(rig, 1);
+    await until('the next one is prepared', async () => (await sessionsOf(rig, batch.shardId(1))).length === 1);
+    await rig.client.client.workflow.getHandle(batch.shardId(2)).terminate();
+    await batch.cancel();
+    return [batch.id];
+  },
+
+  async 'a shard cancelled in a short first lane, while its other sessions are opened'(rig) {
+    rig.simulator.setFaults([{ operation: 'createSession', match: { nth: 4 }, fault: { kind: 'delay', ms: 9_000 } }]);
+    const batch = await new Batch(rig, questions(5, slow(9_000)), 5, 1).start();
+    await inFlight(rig, 1);
+    await until('the fourth session is asked for', () => rig.simulator.summary().totals.calls.createSession === 4);
+    await rig.client.client.workflow.getHandle(batch.shardId(0)).cancel();
+    return batch.shardIds;
+  },
+
+  async 'a shard terminated before its turn'(rig) {
+    const batch = new Batch(rig, questions(3), 1, 1);
+    await batch.startShards();
+    await rig.client.client.workflow.getHandle(batch.shardId(1)).terminate();
+    await batch.startBatch();
+    return [batch.id];
+  },
+
+  async 'a shard terminated while it runs'(rig) {
+    const batch = await new Batch(rig, questions(3, slow(2_000)), 1, 1).start();
+    await inFlight(rig, 1);
+    await rig.client.client.workflow.getHandle(batch.shardId(0)).terminate();
+    return [batch.id, batch.shardId(0)];
+  },
+
+  'a shard terminated while nobody could tell: the batch asks for a sign of life': {
+    setting: { worker: false, waits: { SIGN_OF_LIFE_INTERVAL: '1 second' } },
+    async tell(rig) {
+      const worker = await rig.startWorker();
+      const batch = await new Batch(rig, questions(2, slow(2_500)), 1, 2).start();
+      await inFlight(rig, 2);
+      await worker.stop();
+      await rig.client.client.workflow.getHandle(batch.shardId(0)).terminate();
+      await rig.startWorker();
+      return [batch.id, batch.shardId(1)];
+    },
+  },
+
+  'a shard that waits, and asks whether its batch lives': {
+    setting: { waits: { WAITING_CHECK_INTERVAL: '500 milliseconds' } },
+    async tell(rig) {
+      const batch = await new Batch(rig, questions(2, slow(1_800)), 1, 1).start();
+      return [batch.id, batch.shardId(1)];
+    },
+  },
+
+  'a shard whose batch is not there': {
+    setting: { waits: { WAITING_CHECK_INTERVAL: '500 milliseconds' } },
+    async tell(rig) {
+      const batch = new Batch(rig, questions(1), 1, 1);
+      await batch.startShards();
+      return batch.shardIds;
+    },
+  },
+
+  async 'a batch terminated: its lane cancels the shards'(rig) {
+    const batch = await new Batch(rig, questions(2, slow(20_000)), 1, 1).start();
+    await inFlight(rig, 1);
+    await rig.client.client.workflow.getHandle(batch.id).terminate();
+    return [batch.id, ...batch.shardIds];
+  },
+
+  async 'a shard whose lane fails for good'(rig) {
+    const batch = await new Batch(rig, questions(3, slow(2_000)), 2, 1).start();
+    await inFlight(rig, 1);
+    const lane = { workflowId: batch.shardId(0), activityId: 'lane-1' };
+    await rig.client.client.activity.fail(lane, ApplicationFailure.nonRetryable('Failed by hand', 'ByHand'));
+    return [batch.id, batch.shardId(0)];
+  },
+
+  'a batch cancelled, and its worker killed before it could tell the agent': {
+    setting: { worker: false },
+    async tell(rig) {
+      const worker = await startWorkerProcess(rig);
+      const batch = await new Batch(rig, questions(2, slow(20_000)), 2, 2).start();
+      await inFlight(rig, 2);
+      rig.simulator.setFaults([{ operation: 'cancel', fault: { kind: 'hang' } }]);
+      await batch.cancel();
+      await until('it wants to tell the agent', () => rig.simulator.summary().totals.cancelsReceived > 0);
+      await worker.kill();
+      rig.simulator.setFaults([]);
+      await rig.startWorker();
+      return batch.shardIds;
+    },
+  },
+
+  'a batch deployed under: its lane is taken up by the next worker': {
+    setting: { worker: false },
+    async tell(rig) {
+      const worker = await rig.startWorker();
+      const batch = await new Batch(rig, questions(3, slow(1_500)), 3, 1).start();
+      await inFlight(rig, 1);
+      await worker.stop();
+      await rig.startWorker();
+      return batch.shardIds;
+    },
+  },
+
+  'a batch that continues as new': {
+    setting: { suggestContinueAsNewAt: 30 },
+    async tell(rig) {
+      const batch = await new Batch(rig, questions(6, slow(300)), 1, 1).start();
+      return [batch.id];
+    },
+  },
+
+  'a batch that continues as new, and is cancelled then': {
+    setting: { suggestContinueAsNewAt: 20 },
+    async tell(rig) {
+      const batch = await new Batch(rig, questions(5, slow(700)), 1, 2).start();
+      await until('it goes on in a second run', async () => {
+        const { events } = await rig.client.client.workflow.getHandle(batch.id).fetchHistory();
+        return events?.[0]?.workflowExecutionStartedEventAttributes?.continuedExecutionRunId !== '';
+      });
+      await batch.cancel();
+      return [batch.id];
+    },
+  },
+};
