@@ -204,17 +204,3 @@ describe('with a worker', () => {
     }
   }
 });
-
-test('every step is replayed rightly when nothing is cached', async () => {
-  const worker = await rig.startWorker({ maxCachedWorkflows: 0 });
-  const handle = conversation({ maxExchangesPerRun: 2 });
-  const text = '[takes 1500ms] Uncached?';
-  const asked = handle.ask(text);
-  await until('it runs', isAnswering(text));
-  const next = await handle.ask({ text: 'Interrupted, uncached?', whenBusy: 'interrupt' });
-  expect([(await asked).status, next.status]).toEqual(['interrupted', 'answered']);
-  for (const n of [1, 2, 3]) expect(await handle.ask(`Uncached ${n}?`)).toMatchObject({ status: 'answered' });
-  await handle.close();
-  expect(await rig.client.client.workflow.getHandle(handle.id).result()).toMatchObject({ endedBy: 'closed' });
-  await worker.stop();
-});
