@@ -2,7 +2,6 @@ import { Context } from '@temporalio/activity';
 import type { CancelExchangeActivityInput, CancelExchangeResult } from '../protocol/activities.js';
 import { DEFAULTS } from '../protocol/defaults.js';
 import { applicationFailure } from './application-failure.js';
-import { EARLIER_SEND_TOO_EARLY_MS } from './exchange-cancel.js';
 import {
   ExchangeFailure,
   exchangeErrorOf,
@@ -29,7 +28,7 @@ export function createCancelExchangeActivity({ protocol }: { protocol: ExchangeP
     };
     const heartbeat = startHeartbeat(Context.current(), DEFAULTS.heartbeatThrottleMs.interactive, () => undefined);
     try {
-      return await protocol.cancel(request, memory, response, EARLIER_SEND_TOO_EARLY_MS);
+      return await protocol.cancel(request, memory, response);
     } catch (error) {
       const failure = new ExchangeFailure(failureClassOf(error), exchangeErrorOf(error), memory);
       throw applicationFailure(failure, retryDecision(failure));

@@ -17,6 +17,7 @@ import {
   ExchangeFailure,
   exchangeErrorOf,
   failureClassOf,
+  memoryAfterAnAttempt,
   newExchangeMemory,
   retryDecision,
   type ExchangeMemory,
@@ -49,7 +50,7 @@ class ExchangeAttempt {
     const earlier = context.info.heartbeatDetails as ExchangeProgress | undefined;
     this.#memory = { ...newExchangeMemory(), ...(earlier !== undefined && memoryOf(earlier)) };
     const isSettled = isFirstAttempt(context.info) || earlier?.settledAttempt === context.info.attempt - 1;
-    if (!isSettled) this.#memory.mayBeSent = true;
+    if (!isSettled) Object.assign(this.#memory, memoryAfterAnAttempt(Date.now()));
     const { text = '', textOffset = 0 } = earlier ?? {};
     this.#progress = { phase: 'sending', text, textOffset, ...this.#memory };
   }

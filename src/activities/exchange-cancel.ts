@@ -19,6 +19,12 @@ export const EARLIER_SEND_TOO_EARLY_MS = 3_000;
 
 const PAUSE_MS = { first: 50, most: 1_000 };
 
+/** What was sent just now may begin yet; what an earlier attempt sent has had its time since. */
+function tooEarly({ sends, lastSendMs }: ExchangeMemory, nowMs: number): number {
+  if (sends > 0) return TOO_EARLY_MS;
+  return Math.min(EARLIER_SEND_TOO_EARLY_MS, Math.max(0, (lastSendMs ?? nowMs) + EARLIER_SEND_TOO_EARLY_MS - nowMs));
+}
+
 /** What cannot be stopped may land later. */
 const STILL_RUNNING: CancelExchangeResult = { status: 'cancelled', mayStillRun: true };
 
@@ -39,10 +45,11 @@ export function createExchangeCancel(deps: { api: AgentsApi; search: ExchangeSea
     request: ExchangeRequest,
     memory: ExchangeMemory,
     response?: string,
-    tooEarlyMs = TOO_EARLY_MS,
+    patienceMs?: number,
   ): Promise<CancelExchangeResult> {
     if (memory.sends === 0 && !memory.mayBeSent) return { status: 'cancelled' };
     const startedMs = now();
+    const tooEarlyMs = patienceMs ?? tooEarly(memory, startedMs);
     for (let pauseMs = PAUSE_MS.first; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MS.most)) {
       const triedMs = now() - startedMs;
       const isLastTry = triedMs > tooEarlyMs;

@@ -23,11 +23,24 @@ export interface ExchangeMemory {
   transientFailures: number;
   /** Refusals of the class that waits. */
   waits: number;
+  /**
+   * Where `mayBeSent`: it was not sent after this (milliseconds since the epoch), so what has not shown for long enough since then
+   * never will. Absent: it may have been sent just now.
+   */
+  lastSendMs?: number;
 }
 
 /** The memory of an exchange that was never sent. */
 export function newExchangeMemory(): ExchangeMemory {
   return { traceNumber: 0, sends: 0, mayBeSent: false, transientFailures: 0, waits: 0 };
+}
+
+/** An attempt may go on for as long as this beside the next one, when its worker has lost touch with Temporal (milliseconds). */
+const OVERLAP_MS = 5_000;
+
+/** The memory of an exchange that an earlier attempt may have sent, for one that began at `startedMs` (milliseconds since the epoch). */
+export function memoryAfterAnAttempt(startedMs: number): Pick<ExchangeMemory, 'mayBeSent' | 'lastSendMs'> {
+  return { mayBeSent: true, lastSendMs: startedMs + OVERLAP_MS };
 }
 
 /** One try of an exchange failed; `memory` is what the next try must know. */

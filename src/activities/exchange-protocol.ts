@@ -52,7 +52,8 @@ export interface ExchangeProtocol {
    * Ends the exchange at the agent, whatever its state, and says how it ended. Safe to run twice.
    *
    * @param response When present, the exchange is kept in the session with this text.
-   * @param tooEarlyMs How long to try again when the exchange has not begun yet. Default 10 s.
+   * @param tooEarlyMs How long to try again when nothing shows that the exchange has begun. Default 10 s; 3 s since the
+   *   last send for one that an earlier attempt may have sent.
    */
   cancel(
     request: ExchangeRequest,
@@ -107,16 +108,18 @@ export function createExchangeProtocol(deps: {
     const memory: ExchangeMemory = { ...earlier, mayBeSent: earlier.mayBeSent || mayHaveBeenSent };
     const report = new ProgressReport(memory, hooks);
     let refusals: { sinceMs: number; pauseMs: number } | undefined;
-    let isUnaccounted = false;
+    // What became of a send by this trace id is unknown, and it may arrive yet.
+    let unaccountedFor = memory.mayBeSent ? memory.traceNumber : undefined;
     for (;;) {
       hooks.signal.throwIfAborted();
       if (memory.mayBeSent) {
         const verdict = await guarded(memory, hooks, () => reconcile(request, memory, report, hooks.signal));
         if (verdict !== 'send') return verdict;
       }
+      const isUnaccounted = unaccountedFor === memory.traceNumber;
       const outcome = await sendOnce(request, memory, report, hooks, isUnaccounted);
       if ('result' in outcome) return outcome;
-      isUnaccounted = true;
+      unaccountedFor = memory.traceNumber;
       if ('lost' in outcome) {
         refusals = undefined;
         await sleep(FOLLOW_PAUSE_MS.first, hooks.signal);
@@ -137,7 +140,7 @@ export function createExchangeProtocol(deps: {
     return sessionMayBeBusy === true ? Math.max(lookMs, callTimeoutMs) : lookMs;
   }
 
-  /** Sends once. `isUnaccounted`: what became of another send of the same trace id in this try is unknown. */
+  /** Sends once. `isUnaccounted`: what became of another send of the same trace id is unknown. */
   async function sendOnce(
     request: ExchangeRequest,
     memory: ExchangeMemory,
@@ -160,14 +163,17 @@ export function createExchangeProtocol(deps: {
       const startedMs = now();
       memory.sends++;
       memory.mayBeSent = true;
+      delete memory.lastSendMs;
       report.phase('sending');
       try {
         const result = await send(request, memory.traceNumber, report, hooks.signal, () => release('ok'));
+        memory.lastSendMs = now();
         if (result === undefined) return lost(memory, notAddedFailure(request, memory));
         bounds.noteAnswer(agentRid, now() - startedMs);
         return { result, memory };
       } catch (error) {
         if (hooks.signal.aborted) throw hooks.signal.reason;
+        memory.lastSendMs = now();
         if (error instanceof ExchangeFailure) throw error;
         if (error instanceof UnreadContentError) return unread(error.cause, memory);
         if (isRefusedByLimit(error)) release('refused', retryAfterOf(error));
@@ -251,6 +257,11 @@ export function createExchangeProtocol(deps: {
     return false;
   }
 
+  /** What is left of so much time since the last send. */
+  function sinceLastSend(memory: ExchangeMemory, ms: number): number {
+    return Math.max(0, Math.min(ms, (memory.lastSendMs ?? now()) + ms - now()));
+  }
+
   /** The same for the five-page API: the content, then the cancel, which says whether it still ran. */
   async function reconcileWithoutTraces(
     request: ExchangeRequest,
@@ -261,12 +272,12 @@ export function createExchangeProtocol(deps: {
     const found = await search.inContent(request, memory.traceNumber, signal);
     if (found !== undefined) return { result: found, memory };
     if (request.mode === 'streaming') {
-      const ended = await cancel(request, memory, undefined, EARLIER_SEND_TOO_EARLY_MS);
+      const ended = await cancel(request, memory, undefined, sinceLastSend(memory, EARLIER_SEND_TOO_EARLY_MS));
       return 'result' in ended ? { result: ended.result, memory } : 'send';
     }
     // A blocking exchange can't be cancelled, nor seen while it runs: wait for it to land.
     report.phase('following');
-    const untilMs = now() + bounds.lookForMs(request.agentRid);
+    const untilMs = now() + sinceLastSend(memory, bounds.lookForMs(request.agentRid));
     for (let pauseMs = FOLLOW_PAUSE_MS.first; now() < untilMs; pauseMs = Math.min(pauseMs * 2, FOLLOW_PAUSE_MS.most)) {
       await sleep(pauseMs, signal);
       const result = await search.inContent(request, memory.traceNumber, signal);

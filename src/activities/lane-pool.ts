@@ -16,6 +16,7 @@ export interface EarlierAttempt {
 
 /** The rows of one lane: a pool that walks them, and what there is to tell of them. */
 export class LanePool {
+  readonly #startedMs = Date.now();
   readonly #waiting: LaneRow[];
   readonly #walks = new Map<number, RowWalk>();
   readonly #results = new LaneResults();
@@ -108,6 +109,13 @@ export class LanePool {
   }
 
   #walkOf(row: LaneRow): RowWalk {
-    return new RowWalk(this.protocol, this.input, row, this.#mayHaveBegun(row), this.earlier.traceNumbers);
+    return new RowWalk(
+      this.protocol,
+      this.input,
+      row,
+      this.#mayHaveBegun(row),
+      this.earlier.traceNumbers,
+      this.#startedMs,
+    );
   }
 }

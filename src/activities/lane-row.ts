@@ -5,11 +5,11 @@ import { DEFAULTS } from '../protocol/defaults.js';
 import type { ExchangeError, ExchangeMode, ExchangeResult, ParameterInputs } from '../protocol/exchange.js';
 import { FAILURE_TYPES } from '../protocol/failures.js';
 import { carryOverParameters } from '../protocol/parameters.js';
-import { EARLIER_SEND_TOO_EARLY_MS } from './exchange-cancel.js';
 import {
   ExchangeFailure,
   exchangeErrorOf,
   type ExchangeMemory,
+  memoryAfterAnAttempt,
   newExchangeMemory,
   retryDecision,
 } from './exchange-failure.js';
@@ -57,6 +57,8 @@ export class RowWalk {
     private earlierMaySend: boolean,
     /** Trace numbers that an earlier attempt has come to, by `index/turn`; saves looking at those below. */
     private readonly traceNumbers: Record<string, number> = {},
+    /** When this attempt began: earlier ones have sent nothing since (milliseconds since the epoch). */
+    private readonly attemptStartedMs = Date.now(),
   ) {
     this.#parameters = row.parameterInputs;
     this.#memory = this.#memoryOfTurn();
@@ -97,8 +99,7 @@ export class RowWalk {
     try {
       while (this.#exchanges.length < this.row.turns.length) {
         const memory = this.#currentMemory();
-        const tooEarlyMs = memory.sends === 0 ? EARLIER_SEND_TOO_EARLY_MS : undefined;
-        const ended = await this.protocol.cancel(this.#request(), memory, undefined, tooEarlyMs);
+        const ended = await this.protocol.cancel(this.#request(), memory);
         if (!('result' in ended)) {
           this.#attempts += memory.sends;
           if (ended.mayStillRun === true) note = '; sent by blockingContinue, it cannot be stopped and may still land';
@@ -219,14 +220,15 @@ export class RowWalk {
 
   #memoryOfTurn(): ExchangeMemory {
     const traceNumber = this.traceNumbers[this.#turnKey()] ?? 0;
-    return { ...newExchangeMemory(), mayBeSent: this.earlierMaySend, traceNumber };
+    const earlier = this.earlierMaySend ? memoryAfterAnAttempt(this.attemptStartedMs) : {};
+    return { ...newExchangeMemory(), ...earlier, traceNumber };
   }
 
   /** The newest there is: of the try in flight, or of the last one that failed. */
   #currentMemory(): ExchangeMemory {
     if (this.#progress === undefined) return this.#memory;
     const { traceNumber, sends, mayBeSent, transientFailures, waits } = this.#progress;
-    return { traceNumber, sends, mayBeSent, transientFailures, waits };
+    return { ...this.#memory, traceNumber, sends, mayBeSent, transientFailures, waits };
   }
 
   #result(status: RowStatus, error?: ExchangeError): RowResult {

@@ -2,7 +2,6 @@ import type { Client } from '@temporalio/client';
 import { decodeFromPayloadsAtIndex } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type { ExchangeInput, LaneInput } from '../protocol/activities.js';
 import type { ExchangeMode } from '../protocol/exchange.js';
-import { EARLIER_SEND_TOO_EARLY_MS } from './exchange-cancel.js';
 import { newExchangeMemory } from './exchange-failure.js';
 import type { ExchangeProtocol } from './exchange-protocol.js';
 import { LanePool } from './lane-pool.js';
@@ -107,6 +106,6 @@ export class Orphanage {
       return;
     }
     const memory = { ...newExchangeMemory(), mayBeSent: true };
-    await protocol.cancel({ ...orphan.exchange, mode: orphan.mode }, memory, undefined, EARLIER_SEND_TOO_EARLY_MS);
+    await protocol.cancel({ ...orphan.exchange, mode: orphan.mode }, memory);
   }
 }

@@ -16,7 +16,8 @@ export class ProgressReport {
     private readonly memory: ExchangeMemory,
     private readonly hooks: ExchangeHooks,
   ) {
-    this.#progress = { phase: 'sending', ...(hooks.textSoFar ?? { text: '', textOffset: 0 }), ...memory };
+    const { lastSendMs: _lastSendMs, ...told } = memory;
+    this.#progress = { phase: 'sending', ...(hooks.textSoFar ?? { text: '', textOffset: 0 }), ...told };
   }
 
   phase(phase: ExchangeProgress['phase']): void {
@@ -41,7 +42,8 @@ export class ProgressReport {
   }
 
   #tell(phase: ExchangeProgress['phase']): void {
-    Object.assign(this.#progress, this.memory, { phase });
+    const { lastSendMs: _lastSendMs, ...told } = this.memory;
+    Object.assign(this.#progress, told, { phase });
     this.hooks.onProgress?.(this.#progress);
   }
 }

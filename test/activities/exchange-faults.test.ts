@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { newExchangeMemory } from '../../src/activities/exchange-failure.js';
 import type { ExchangeRequest } from '../../src/activities/exchange-protocol.js';
 import type { FaultRule } from '../../src/simulator/index.js';
 import { startExchangeRig, type ExchangeRig } from '../support/exchange-rig.js';
@@ -157,6 +158,31 @@ describe('an earlier try that died', () => {
     const second = await request({ sessionRid, text: 'Second.', sessionMayBeBusy: true });
     await toItsEnd(second);
     expect(statuses(sessionRid)).toEqual(['landed', 'landed']);
+  });
+});
+
+describe('a message that an attempt may have sent, which began long ago', () => {
+  test('is sent at once where only time can tell that it was not (five pages, blocking)', async () => {
+    const { simulator, request, toItsEnd, statuses } = rigs.fivePages;
+    const asked = await request({ mode: 'blocking' });
+    const looks = () => simulator.summary().totals.calls.getContent ?? 0;
+    const before = looks();
+    // This rig's clock goes 30 times as fast.
+    const lastSendMs = Date.now() * 30 - 60_000;
+    const { memory } = await toItsEnd(asked, { ...newExchangeMemory(), mayBeSent: true, lastSendMs });
+    expect(statuses(asked.sessionRid)).toEqual(['landed']);
+    expect([memory.sends, looks() - before]).toEqual([1, 1]);
+  });
+
+  test('keeps its trace id when a limit is met: the send of then may arrive yet', async () => {
+    const { simulator, request, toItsEnd, statuses } = rigs.withTraces;
+    simulator.changeSettings({ failedCallsUseUpTraceIds: false });
+    const asked = await request();
+    simulator.setFaults(error('RateLimitExceeded', 3));
+    const { memory } = await toItsEnd(asked, { ...newExchangeMemory(), mayBeSent: true });
+    expect(statuses(asked.sessionRid)).toEqual(['landed']);
+    expect(memory).toMatchObject({ sends: 4, traceNumber: 0, waits: 3 });
+    simulator.changeSettings({ failedCallsUseUpTraceIds: true });
   });
 });
 
