@@ -110,6 +110,28 @@ describe('the workflows of today', () => {
   });
 });
 
+/** The example of docs/changing-workflows.md: closing upserts a search attribute. */
+describe('a change of what is done', () => {
+  const handler = 'closeSignal, ()=>{';
+  const changed = (change: string) => {
+    expect(code).toContain(handler);
+    // As the bundler names what is imported from Temporal.
+    return code.replace(handler, `${handler} const api = _temporalio_workflow__WEBPACK_IMPORTED_MODULE_0__; ${change}`);
+  };
+  const upsert = "api.upsertSearchAttributes({ AipState: ['closing'] });";
+  const closed = histories.find(({ story }) => story.startsWith('asked'));
+  const replayClosed = (workflows: string) =>
+    replay(decodeHistory(closed?.history ?? ''), closed?.workflowId ?? '', workflows);
+
+  test('breaks runs from before it', async () => {
+    await expect(replayClosed(changed(upsert))).rejects.toThrow(DeterminismViolationError);
+  });
+
+  test('breaks none behind patched()', async () => {
+    await replayClosed(changed(`if (api.patched('closing-is-told')) ${upsert}`));
+  });
+});
+
 describe('the recorded runs', () => {
   test('tell every story', () => {
     const told = histories.map(({ story }) => story);
