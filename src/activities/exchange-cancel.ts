@@ -3,7 +3,7 @@ import { AgentsApiError } from '../agents-api/errors.js';
 import type { CancelExchangeResult } from '../protocol/activities.js';
 import type { ExchangeResult } from '../protocol/exchange.js';
 import { API_ERRORS, bareErrorName } from '../protocol/failures.js';
-import { failureClassOf, type ExchangeMemory } from './exchange-failure.js';
+import { failureClassOf, mayPass, type ExchangeMemory } from './exchange-failure.js';
 import type { ExchangeRequest } from './exchange-request.js';
 import type { ExchangeSearch } from './exchange-search.js';
 import { sleep } from './sleep.js';
@@ -61,8 +61,7 @@ export function createExchangeCancel(deps: { api: AgentsApi; search: ExchangeSea
       } catch (error) {
         const failureClass = failureClassOf(error);
         if (failureClass === 'expired') return { status: 'cancelled' };
-        const mayPass = failureClass === 'transient' || failureClass === 'wait' || failureClass === 'ambiguous';
-        if (!mayPass || now() - startedMs > UNREACHABLE_MS) throw error;
+        if (!mayPass(failureClass) || now() - startedMs > UNREACHABLE_MS) throw error;
       }
       await sleep(pauseMs);
     }

@@ -83,6 +83,11 @@ export function failureClassOf(error: unknown, earlierSendMayRun = false): Failu
   return classifyFailure({ ...factsOf(error), earlierSendMayRun });
 }
 
+/** Whether the same call may succeed a little later. */
+export function mayPass(failureClass: FailureClass): boolean {
+  return failureClass === 'transient' || failureClass === 'wait' || failureClass === 'ambiguous';
+}
+
 /** Whether a failed call says that a limit was met, so that everyone on that agent must slow down. */
 export function isRefusedByLimit(error: unknown): boolean {
   return error instanceof AgentsApiError && asksToSlowDown(factsOf(error));

@@ -19,11 +19,12 @@ import {
   exchangeErrorOf,
   failureClassOf,
   isRefusedByLimit,
+  mayPass,
   retryAfterOf,
   type ExchangeMemory,
 } from './exchange-failure.js';
 import type { ExchangeHooks, ExchangeRequest, FoundExchange } from './exchange-request.js';
-import { createExchangeSearch } from './exchange-search.js';
+import { createExchangeSearch, createPatientSearch } from './exchange-search.js';
 import { createExchangeSend, UnreadContentError } from './exchange-send.js';
 import { createFollowBounds } from './follow-bounds.js';
 import { ProgressReport } from './progress-report.js';
@@ -92,10 +93,12 @@ export function createExchangeProtocol(deps: {
   now?: () => number;
 }): ExchangeProtocol {
   const { api, governor, now = Date.now } = deps;
-  const search = createExchangeSearch(api);
+  const impatient = createExchangeSearch(api);
+  const search = createPatientSearch(impatient);
   const bounds = createFollowBounds();
   const send = createExchangeSend({ api, search });
-  const cancel = createExchangeCancel({ api, search, now });
+  // It tries again by itself, with more patience than a look has.
+  const cancel = createExchangeCancel({ api, search: impatient, now });
 
   return { run, cancel };
 
@@ -207,8 +210,7 @@ export function createExchangeProtocol(deps: {
   function unread(error: unknown, memory: ExchangeMemory): Undecided {
     const failureClass = failureClassOf(error);
     const failure = failureOf(error, failureClass, memory);
-    const mayPass = failureClass === 'transient' || failureClass === 'wait' || failureClass === 'ambiguous';
-    if (!mayPass) throw failure;
+    if (!mayPass(failureClass)) throw failure;
     return lost(memory, failure);
   }
 

@@ -1,5 +1,6 @@
 import type { AgentsApi } from '../agents-api/client.js';
 import type { ExchangeResult } from '../protocol/exchange.js';
+import { failureClassOf, mayPass } from './exchange-failure.js';
 import { sessionTraceId } from './exchange-ids.js';
 import type { ExchangeRequest } from './exchange-request.js';
 import { sleep } from './sleep.js';
@@ -65,6 +66,30 @@ export function createExchangeSearch(api: AgentsApi): ExchangeSearch {
       }
       return undefined;
     },
+  };
+}
+
+/** Pauses after looks that failed (milliseconds): a hiccup of one look says nothing of the exchange. */
+const HICCUP_PAUSES_MS = [100, 400, 1_500];
+
+/** The same search, which looks again when a look fails by what may pass, a few times. */
+export function createPatientSearch(search: ExchangeSearch): ExchangeSearch {
+  const patiently = async <T>(signal: AbortSignal | undefined, look: () => Promise<T>): Promise<T> => {
+    for (const pauseMs of HICCUP_PAUSES_MS) {
+      try {
+        return await look();
+      } catch (error) {
+        if (signal?.aborted === true || !mayPass(failureClassOf(error))) throw error;
+        await sleep(pauseMs, signal);
+      }
+    }
+    return look();
+  };
+  return {
+    trace: (request, n, signal) => patiently(signal, () => search.trace(request, n, signal)),
+    newestTrace: (request, n) => patiently(undefined, () => search.newestTrace(request, n)),
+    inContent: (request, n, signal) => patiently(signal, () => search.inContent(request, n, signal)),
+    inLaggingContent: (request, n, signal) => patiently(signal, () => search.inLaggingContent(request, n, signal)),
   };
 }
 

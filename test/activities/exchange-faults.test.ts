@@ -62,7 +62,7 @@ describe.each(SERVER_KINDS)('on a server %s', (serverKind) => {
   ])('an exchange whose content is answered with %s at first is not sent again', async (_name, fault) => {
     const { simulator, request, toItsEnd, statuses } = rigs[serverKind];
     const asked = await request();
-    simulator.setFaults([{ operation: 'getContent', times: 3, fault }]);
+    simulator.setFaults([{ operation: 'getContent', times: 6, fault }]);
     const { memory } = await toItsEnd(asked);
     expect(statuses(asked.sessionRid)).toEqual(['landed']);
     expect(memory).toMatchObject({ sends: 1, traceNumber: 0 });
@@ -168,7 +168,7 @@ describe('a message that an attempt may have sent, which began long ago', () => 
     const looks = () => simulator.summary().totals.calls.getContent ?? 0;
     const before = looks();
     // This rig's clock goes 30 times as fast.
-    const lastSendMs = Date.now() * 30 - 60_000;
+    const lastSendMs = Date.now() * 30 - 1_000_000;
     const { memory } = await toItsEnd(asked, { ...newExchangeMemory(), mayBeSent: true, lastSendMs });
     expect(statuses(asked.sessionRid)).toEqual(['landed']);
     expect([memory.sends, looks() - before]).toEqual([1, 1]);
@@ -185,6 +185,21 @@ describe('a message that an attempt may have sent, which began long ago', () => 
     simulator.changeSettings({ failedCallsUseUpTraceIds: true });
   });
 });
+
+test.each(SERVER_KINDS)(
+  'looks that fail now and then are no failures of the exchange (on a server %s)',
+  async (kind) => {
+    const { simulator, request, toItsEnd, statuses, dieWhen } = rigs[kind];
+    const asked = await request({ mode: 'blocking', text: '[takes 900ms] Slowly.' });
+    await dieWhen(asked, () => simulator.summary().totals.inFlight === 1);
+    simulator.setFaults([
+      { operation: ['getContent', 'getSessionTrace'], match: { everyNth: 2 }, fault: { kind: 'status', status: 503 } },
+    ]);
+    const { memory } = await toItsEnd(asked, { ...newExchangeMemory(), mayBeSent: true });
+    expect(statuses(asked.sessionRid)).toEqual(['landed']);
+    expect(memory).toMatchObject({ sends: 0, transientFailures: 0 });
+  },
+);
 
 describe('an id that is refused as used although nothing shows', () => {
   test('is given up after the bound, for the next one', async () => {
