@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as immediate, setTimeout as delay } from 'node:timers/promises';
 import type { WorkflowUpdateHandle } from '@temporalio/client';
 import { WithStartWorkflowOperation, WorkflowNotFoundError, WorkflowUpdateStage } from '@temporalio/client';
 import type { ConversationMessage } from '../protocol/conversation.js';
@@ -77,10 +77,12 @@ async function askUntilDecided(
       const update = await startAsk(context, target, message);
       options.signal?.throwIfAborted();
       unreachableSince = undefined;
+      const outcome = 'outcome' in update ? Promise.resolve(update.outcome) : update.handle.result();
+      // A refused update comes back as a handle, too: one whose failure is at hand.
+      await Promise.race([outcome, immediate()]);
       if (!accepted) options.onAccepted?.();
       accepted = true;
-      if ('outcome' in update) return update.outcome;
-      return await update.handle.result();
+      return await outcome;
     } catch (error) {
       options.signal?.throwIfAborted();
       const again = await judge(context, target.conversationId, error, accepted);
@@ -158,6 +160,7 @@ async function startAsk(
   }
   if (start === undefined) throw new ConversationNotFoundError(conversationId, context.client.options.namespace);
   const before = isNew ? {} : await beforeReopening(context, conversationId, message.messageId);
+  if (before === 'running') return startAsk(context, target, message);
   if (before.outcome !== undefined) return { outcome: before.outcome };
   const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOW_TYPES.conversation, {
     ...startOptions(context, conversationId, { ...start, ...before.input }, message.text),

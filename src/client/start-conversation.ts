@@ -8,6 +8,7 @@ import { searchAttributeKeys } from '../protocol/search-attributes.js';
 import { summaryLine } from '../protocol/summary-line.js';
 import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
 import type { ClientContext } from './connection.js';
+import { runStatus } from './describe-conversation.js';
 import { ConversationExistsError } from './errors.js';
 import { GRPC, grpcStatus, translateError } from './translate-error.js';
 import { queryWorker } from './worker-query.js';
@@ -27,17 +28,18 @@ const QUERY_TIMEOUT_MS = 10_000;
 /**
  * What a conversation that has ended leaves to the one that follows it under the same id: all that it has recorded, so that no
  * message of it is asked again, and its session, when it ended of itself (closed or idle). `outcome`: that of a message which it
- * had answered already.
+ * had answered already. `running`: somebody has begun it in this moment, or it has just rolled over; it can be talked to.
  */
 export async function beforeReopening(
   context: ClientContext,
   conversationId: string,
   messageId: string,
-): Promise<{ input?: { snapshot: ConversationSnapshot }; outcome?: ExchangeOutcome }> {
+): Promise<{ input?: { snapshot: ConversationSnapshot }; outcome?: ExchangeOutcome } | 'running'> {
   const handle = context.client.workflow.getHandle(conversationId);
   try {
     const { status, type } = await handle.describe();
     if (type !== WORKFLOW_TYPES.conversation) return {};
+    if (runStatus({ status }) === 'running') return 'running';
     const query = <T>(run: (asked: WorkflowHandle) => Promise<T>) =>
       queryWorker(context, conversationId, QUERY_TIMEOUT_MS, run);
     const known = await query((asked) => asked.query(outcomeQuery, { messageId }));

@@ -26,6 +26,7 @@ export async function submit(
     }
     if (start === undefined) throw new ConversationNotFoundError(conversationId, context.client.options.namespace);
     const before = isNew ? {} : await beforeReopening(context, conversationId, message.messageId);
+    if (before === 'running') return await submit(context, target, message);
     if (before.outcome !== undefined) return;
     await workflow.signalWithStart(WORKFLOW_TYPES.conversation, {
       ...startOptions(context, conversationId, { ...start, ...before.input }, message.text),

@@ -166,6 +166,8 @@ export interface BatchMemo {
 export const prepareShardSignal = defineSignal<[{ concurrency: number }]>('prepareShard');
 /** Batch → shard: run, with this many rows at once. Sent again now and then to see whether the shard still lives. */
 export const admitShardSignal = defineSignal<[{ concurrency: number }]>('admitShard');
+/** Batch → shard: only to see whether the shard still lives. */
+export const signOfLifeSignal = defineSignal('signOfLife');
 /** Shard → batch; sent again changes nothing. */
 export const shardFinishedSignal = defineSignal<[{ shard: number; counts: RowCounts }]>('shardFinished');
 /** Shard → batch: I still wait to be admitted; a batch that is gone does not take it. */

@@ -26,6 +26,7 @@ import {
   prepareShardSignal,
   shardFinishedSignal,
   shardWaitingSignal,
+  signOfLifeSignal,
 } from '../protocol/batch.js';
 import { DEFAULTS } from '../protocol/defaults.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
@@ -64,6 +65,7 @@ export async function batchShardWorkflow(input: BatchShardInput): Promise<BatchS
     description: 'Run, with this many rows at once',
   });
   const rows = new ShardRows(input);
+  setHandler(signOfLifeSignal, () => undefined, { description: 'The batch sees whether this shard still lives' });
   let failure: TemporalFailure | undefined;
   try {
     await workOff(input, rows, turn);

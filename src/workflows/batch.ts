@@ -5,6 +5,7 @@ import {
   type ExternalWorkflowHandle,
   getExternalWorkflowHandle,
   isCancellation,
+  patched,
   setCurrentDetails,
   setHandler,
   sleep,
@@ -21,6 +22,7 @@ import {
   prepareShardSignal,
   shardFinishedSignal,
   shardWaitingSignal,
+  signOfLifeSignal,
 } from '../protocol/batch.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
 import { BatchWindow } from './batch-window.js';
@@ -131,12 +133,18 @@ async function cancelShards(input: BatchInput, window: BatchWindow): Promise<voi
     const shards = window.unfinishedShards;
     for (let start = 0; start < shards.length; start += CANCELS_AT_ONCE) {
       const some = shards.slice(start, start + CANCELS_AT_ONCE);
-      await Promise.all(some.map((shard) => reach(input, window, shard, (handle) => handle.cancel())));
+      await Promise.all(some.map((shard) => reach(input, window, shard, cancelShard)));
     }
     await condition(() => window.isDone, CANCEL_PATIENCE);
     upsertSearchAttributes([{ key: searchAttributeKeys.state, value: 'cancelled' }]);
     setCurrentDetails(detailsOf(input, window, 'finished'));
   });
+}
+
+/** Temporal takes the cancel of a workflow that has ended without a word; a signal tells that it is gone. */
+async function cancelShard(handle: ExternalWorkflowHandle): Promise<void> {
+  if (patched('lost-shards-are-seen-in-a-cancel')) await handle.signal(signOfLifeSignal);
+  await handle.cancel();
 }
 
 function statusOf(input: BatchInput, window: BatchWindow, state: BatchStatus['state']): BatchStatus {

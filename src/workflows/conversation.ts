@@ -117,13 +117,18 @@ class ConversationRun {
         const message = this.#state.begin();
         if (message !== undefined) await this.#exchange(message);
         else if (this.#isOver()) return;
-        else if (!isTitleDue) await condition(() => this.#state.isBusy || this.#isOver() || this.#isTitleDue());
+        else if (!isTitleDue) await condition(() => this.#isWanted());
         if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Conversation cancelled');
       }
     } finally {
       idleScope.cancel();
       await CancellationScope.nonCancellable(() => idleWatch);
     }
+  }
+
+  /** Whether an idle conversation has something to do. Repeated messages use updates up too, so it may have to roll over. */
+  #isWanted(): boolean {
+    return this.#state.isBusy || this.#isOver() || this.#isTitleDue() || this.#shouldRoll();
   }
 
   #isOver(): boolean {
@@ -220,10 +225,6 @@ class ConversationRun {
   }
 
   #handleMessages(): void {
-    setHandler(askUpdate, (message) => this.#ask(message), {
-      validator: (message: ConversationMessage) => this.#refuseAtTheDoor(message),
-      description: 'Sends a message and waits for its outcome. {"messageId": "q1", "text": "What is …?"}',
-    });
     setHandler(submitSignal, (message) => this.#submit(message), {
       description: 'Sends a message without waiting. {"messageId": "q1", "text": "What is …?"}',
     });
@@ -250,6 +251,10 @@ class ConversationRun {
       },
       { description: 'Sets the title of the session in AIP. {"title": "…"}' },
     );
+    setHandler(askUpdate, (message) => this.#ask(message), {
+      validator: (message: ConversationMessage) => this.#refuseAtTheDoor(message),
+      description: 'Sends a message and waits for its outcome. {"messageId": "q1", "text": "What is …?"}',
+    });
     setHandler(statusQuery, () => this.#status(), { description: 'Where the conversation stands. No argument.' });
     setHandler(transcriptQuery, (page) => this.#state.transcript(page), {
       description: 'The recorded exchanges, a page at a time. {} or {"from": 0, "pageSize": 50}',

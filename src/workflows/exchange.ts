@@ -92,7 +92,9 @@ export class ExchangeRunner {
           const settled = await this.#settle(running, ids, text, failure);
           return { ...settled, sends };
         }
-        if (failure.isCancelled) return { status: 'cancelled', sends };
+        // Also when its last send failed before its activity heard of the cancel.
+        if (failure.isCancelled || CancellationScope.current().consideredCancelled)
+          return { status: 'cancelled', sends };
         const remedied = remedies < MOST_REMEDIES ? this.#remedy(failure, running.message, text, remedies) : undefined;
         if (remedied === undefined) return { status: 'failed', error: failure.error, sends };
         text = remedied;
