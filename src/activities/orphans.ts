@@ -25,6 +25,9 @@ const SETTLED_MS = 12_000;
 /** How long ago a run may have been closed: no call lasts longer by default (milliseconds). */
 const LOOK_BACK_MS = 15 * 60_000;
 
+/** Runs that are seen to at once. */
+const LOOKS_AT_ONCE = 20;
+
 /** Where an activity with this name has its exchanges. */
 const MODES: Readonly<Record<string, ExchangeMode>> = { streamingContinue: 'streaming', blockingContinue: 'blocking' };
 
@@ -45,15 +48,20 @@ export class Orphanage {
     const query =
       `ExecutionStatus IN ('Terminated', 'TimedOut') AND TaskQueue = '${taskQueue.replaceAll("'", "''")}' ` +
       `AND CloseTime BETWEEN '${from}' AND '${to}'`;
+    const runs = client.workflow.list({ query })[Symbol.asyncIterator]();
     let ended = 0;
-    for await (const { workflowId, runId } of client.workflow.list({ query })) {
-      signal.throwIfAborted();
-      if (this.#seen.has(runId)) continue;
-      const orphans = await this.#orphansOf(workflowId, runId);
-      await Promise.all(orphans.map((orphan) => this.#end(orphan)));
-      this.#seen.add(runId);
-      ended += orphans.length;
-    }
+    const lookOn = async () => {
+      for (let next = await runs.next(); next.done !== true && !signal.aborted; next = await runs.next()) {
+        const { workflowId, runId } = next.value;
+        if (this.#seen.has(runId)) continue;
+        const orphans = await this.#orphansOf(workflowId, runId);
+        await Promise.all(orphans.map((orphan) => this.#end(orphan)));
+        this.#seen.add(runId);
+        ended += orphans.length;
+      }
+    };
+    // A worker that starts sees all those of the last minutes again, and must come to the newest soon.
+    await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, lookOn));
     return ended;
   }
 

@@ -303,3 +303,17 @@ describe('before any worker is there', () => {
     await checkAllInOrder(conversation, idsOf([first!, second!]));
   });
 });
+
+test('an idle conversation rolls over before repeated messages have used its updates up', async () => {
+  const own = await startOwnServerRig({}, { 'history.maxTotalUpdates': 20 });
+  try {
+    const handle = (await own.client()).conversation(`test/${randomUUID()}`);
+    const message = { messageId: 'again', text: 'Again and again?' };
+    const first = await handle.ask(message);
+    for (let n = 0; n < 25; n++) expect(await handle.ask(message)).toEqual(first);
+    expect(await handle.ask('And something new?')).toMatchObject({ status: 'answered', index: 1 });
+    expect((await handle.status()).runs).toBeGreaterThan(1);
+  } finally {
+    await own.close();
+  }
+});

@@ -217,6 +217,15 @@ export const batchRuns: Record<string, Story> = {
     return [batch.id];
   },
 
+  async 'a batch cancelled whose lost shard is seen at once'(rig) {
+    const batch = await new Batch(rig, questions(3, slow(9_000)), 1, 1).start();
+    await inFlight(rig, 1);
+    await until('the next one is prepared', async () => (await sessionsOf(rig, batch.shardId(1))).length === 1);
+    await rig.client.client.workflow.getHandle(batch.shardId(2)).terminate();
+    await batch.cancel();
+    return [batch.id, batch.shardId(1)];
+  },
+
   async 'a shard cancelled in a short first lane, while its other sessions are opened'(rig) {
     rig.simulator.setFaults([{ operation: 'createSession', match: { nth: 4 }, fault: { kind: 'delay', ms: 9_000 } }]);
     const batch = await new Batch(rig, questions(5, slow(9_000)), 5, 1).start();

@@ -20,11 +20,18 @@ export interface OwnServerRig {
   close(): Promise<void>;
 }
 
-/** Sets it up, with a worker in this process. Start a rig of the shared server first: it quietens the worker's log. */
-export async function startOwnServerRig(options: SimulatorOptions = {}): Promise<OwnServerRig> {
+/**
+ * Sets it up, with a worker in this process. Start a rig of the shared server first: it quietens the worker's log.
+ *
+ * @param dynamicConfig The server's dynamic configuration, for limits lower than its own.
+ */
+export async function startOwnServerRig(
+  options: SimulatorOptions = {},
+  dynamicConfig: Readonly<Record<string, unknown>> = {},
+): Promise<OwnServerRig> {
   const folder = await mkdtemp(join(tmpdir(), 'aip-temporal-own-server-'));
   const start = (ports: { port?: number; uiPort?: number }) =>
-    startTemporalServer({ dataDir: folder, searchAttributes: SEARCH_ATTRIBUTE_TYPES, ...ports });
+    startTemporalServer({ dataDir: folder, searchAttributes: SEARCH_ATTRIBUTE_TYPES, dynamicConfig, ...ports });
   let server: TemporalServer = await start({});
   const { address, namespace, port, uiPort } = server;
   const simulator = await startSimulator(options);

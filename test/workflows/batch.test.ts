@@ -230,6 +230,24 @@ describe('a batch of several shards, replayed at every step', () => {
     );
   });
 
+  test('counts a shard that was terminated as cancelled, too, when the batch itself is cancelled', async () => {
+    createSessions = openAll;
+    runLane = async (input) => {
+      const context = Context.current();
+      while (!context.cancellationSignal.aborted) {
+        context.heartbeat();
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      }
+      return { ...all(input), results: [] };
+    };
+    const batchId = await submit(400, 10);
+    await client.workflow.getHandle(batchShardWorkflowId(batchId, 3)).terminate('test');
+    await cancelBatch({ client, taskQueue }, batchId);
+    await expect(resultOf(batchId)).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } });
+    const status = await client.workflow.getHandle(batchWorkflowId(batchId)).query(batchStatusQuery);
+    expect(status.counts).toMatchObject({ cancelled: 400 });
+  });
+
   test('goes on from a snapshot: shards that ended are not admitted again', async () => {
     createSessions = openAll;
     const shards: number[] = [];
