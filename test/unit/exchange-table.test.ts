@@ -562,6 +562,26 @@ describe('a request that arrives late, after another of its id has begun and fai
   );
 });
 
+/** The trace number goes up while an exchange is looked for, too: then an earlier attempt may have come to that one as well. */
+describe('a next attempt that finds the first id used up, and the next one on its way', () => {
+  const rows = SERVERS.filter(([, , { failedSendsUseUpIds }]) => failedSendsUseUpIds !== undefined);
+
+  test.failing.each(rows)(
+    'keeps that one when its own send meets the limit: server %s (%s; not yet: it takes it for its own)',
+    async (_server, mode, habits) => {
+      const scripts: SendScript[] = [
+        { fate: FATES['begins and fails slowly'], view: VIEWS['a break at once'] },
+        { fate: runs(40, { arrivesAfterMs: 20_000 }), view: VIEWS.silence },
+        MET_THE_LIMIT,
+      ];
+      const successors: Successor[] = ['knowingTheOld', 'knowingNothing', 'muchLater'];
+      await expectToHold(
+        successors.map((successor) => [successor, { habits, mode, scripts, death: 'left2', successor }]),
+      );
+    },
+  );
+});
+
 describe('a session that may still answer another message', () => {
   const BUSY_MS = [20_000, 90_000];
 
@@ -683,6 +703,7 @@ function sentBefore(agent: ScriptedAgent, mode: Mode, fate: Running, traceNumber
 /** A situation that a next attempt finds, and what it does in it: actions at the agent, then how its try ends. */
 interface Decision {
   habits?: Partial<AgentHabits>;
+  memory?: Partial<ExchangeMemory>;
   request?: Partial<ExchangeRequest>;
   /** What became of the earlier send. */
   before: (agent: ScriptedAgent, mode: Mode) => void;
@@ -746,6 +767,11 @@ const DECISIONS: Record<string, Decision> = {
     before: (agent, mode) => sentBefore(agent, mode, runs(0), 2),
     withTraces: both(['adopted']),
   },
+  'has landed under an earlier id than is remembered': {
+    memory: { traceNumber: 2 },
+    before: (agent, mode) => sentBefore(agent, mode, runs(0), 1),
+    withTraces: both(['adopted']),
+  },
   'has failed with its id used up': {
     habits: { failedSendsUseUpIds: 'shown' },
     before: (agent, mode) => sentBefore(agent, mode, runs(0, { ends: 'fails' })),
@@ -778,13 +804,14 @@ const DECISIONS: Record<string, Decision> = {
 };
 
 describe('a next attempt that may find its message sent already', () => {
-  const rows = Object.entries(DECISIONS).flatMap(([name, { before, habits, request, ...expected }]) =>
+  const rows = Object.entries(DECISIONS).flatMap(([name, { before, habits, memory, request, ...expected }]) =>
     (['withTraces', 'fivePages'] as const).flatMap((serverKind) =>
       MODES.filter(() => expected[serverKind] !== undefined).map((mode) => ({
         name,
         serverKind,
         mode,
         habits: { serverKind, ...habits },
+        memory: memoryWith(memory ?? {}),
         request: requestIn(mode, request),
         before,
         actions: expected[serverKind]![mode],
@@ -792,20 +819,23 @@ describe('a next attempt that may find its message sent already', () => {
     ),
   );
 
-  test.each(rows)('which $name ($serverKind, $mode): $actions', async ({ habits, mode, request, before, actions }) => {
-    const agent = new ScriptedAgent(habits);
-    before(agent, mode);
-    const earlier = new Set(agent.exchanges);
-    const how = await passTime(
-      new Worker(agent).run(request, newExchangeMemory(), true).then(
-        ({ result }) => ([...earlier].some((one) => isDeepStrictEqual(one.result, result)) ? 'adopted' : 'answered'),
-        ({ failureClass, error, memory }: ExchangeFailure) =>
-          `failed: ${failureClass} ${error.errorName}, trace number ${memory.traceNumber}` +
-          (memory.mayBeSent ? ', may be sent' : ''),
-      ),
-    );
-    expect([...actionsOf(agent), how]).toEqual(actions);
-  });
+  test.each(rows)(
+    'which $name ($serverKind, $mode): $actions',
+    async ({ habits, mode, memory: known, request, before, actions }) => {
+      const agent = new ScriptedAgent(habits);
+      before(agent, mode);
+      const earlier = new Set(agent.exchanges);
+      const how = await passTime(
+        new Worker(agent).run(request, known, true).then(
+          ({ result }) => ([...earlier].some((one) => isDeepStrictEqual(one.result, result)) ? 'adopted' : 'answered'),
+          ({ failureClass, error, memory }: ExchangeFailure) =>
+            `failed: ${failureClass} ${error.errorName}, trace number ${memory.traceNumber}` +
+            (memory.mayBeSent ? ', may be sent' : ''),
+        ),
+      );
+      expect([...actionsOf(agent), how]).toEqual(actions);
+    },
+  );
 });
 
 describe('a refused send', () => {
@@ -857,6 +887,33 @@ describe('a refused send', () => {
       const lost: SendScript = { fate: { kind: 'lost' }, view: VIEWS['a break at once'] };
       await expect(failureOf([lost, undocumented])).resolves.toMatchObject({ memory: { sends: 3, traceNumber: 0 } });
     });
+  });
+});
+
+/** What is done beside an open call on which nothing comes; the call itself would go on to its limit. */
+describe('a silent call whose message', () => {
+  const [ADOPTED, SENT_AGAIN, LEFT_OPEN] = ['is adopted', 'is sent again', 'is left open to its limit'] as const;
+  type End = typeof ADOPTED | typeof SENT_AGAIN | typeof LEFT_OPEN;
+  const SILENCES: [fate: FateName, withTraces: End, fivePages: End][] = [
+    ['lands at once', ADOPTED, ADOPTED],
+    ['lands slowly', ADOPTED, ADOPTED],
+    ['begins and fails slowly', SENT_AGAIN, LEFT_OPEN],
+    ['is lost on the way', SENT_AGAIN, LEFT_OPEN],
+  ];
+  const rows = SILENCES.flatMap(([fateName, withTraces, fivePages]) =>
+    MODES.flatMap((mode) => [
+      { fateName, mode, serverKind: 'withTraces' as const, end: withTraces },
+      { fateName, mode, serverKind: 'fivePages' as const, end: fivePages },
+    ]),
+  );
+
+  test.each(rows)('$fateName $end ($serverKind, $mode)', async ({ fateName, serverKind, mode, end }) => {
+    const agent = new ScriptedAgent({ serverKind }, [{ fate: FATES[fateName], view: VIEWS.silence }]);
+    const request = requestIn(mode);
+    const startedMs = Date.now();
+    await passTime(new Worker(agent).run(request, newExchangeMemory(), false));
+    const isLimitReached = Date.now() - startedMs >= request.callTimeoutMs;
+    expect(isLimitReached ? LEFT_OPEN : agent.sends.length === 1 ? ADOPTED : SENT_AGAIN).toBe(end);
   });
 });
 
@@ -1041,6 +1098,17 @@ describe('cancel() of an exchange that', () => {
       expect(agent.exchanges.length).toBe(statuses.length || agent.exchanges.length);
     });
   });
+
+  test.each(['withTraces', 'fivePages'] as const)(
+    'has landed while nobody has patience left is found, although the content lags (%s)',
+    async (serverKind) => {
+      const agent = new ScriptedAgent({ serverKind });
+      const { result } = sentBefore(agent, 'streaming', runs(0, { contentLagMs: 1_500 }));
+      const { protocol } = new Worker(agent);
+      const ended = await passTime(protocol.cancel(requestIn('streaming'), memoryWith(MAY_BE_SENT), undefined, 0));
+      expect(ended).toEqual({ status: 'answered', result });
+    },
+  );
 
   test('answers, but takes no cancel for long, is told to run on where traces show it, and only there', async () => {
     for (const serverKind of ['withTraces', 'fivePages'] as const) {
