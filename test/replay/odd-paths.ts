@@ -119,7 +119,11 @@ const signalsOf = (protocol: object): string[] =>
     .filter((value) => (value as { type?: unknown } | null)?.type === 'signal')
     .map((definition) => (definition as { name: string }).name);
 
-const toShards: readonly string[] = [batch.prepareShardSignal.name, batch.admitShardSignal.name];
+const toShards: readonly string[] = [
+  batch.prepareShardSignal.name,
+  batch.admitShardSignal.name,
+  batch.signOfLifeSignal.name,
+];
 const activities = createActivities({ api: {} as AgentsApi, governor: createGovernor() });
 
 /** By workflow type: the paths, of which each must be taken by some recorded run. */
