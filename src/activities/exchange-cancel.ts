@@ -46,11 +46,13 @@ export function createExchangeCancel(deps: { api: AgentsApi; search: ExchangeSea
     memory: ExchangeMemory,
     response?: string,
     patienceMs?: number,
+    signal?: AbortSignal,
   ): Promise<CancelExchangeResult> {
     if (memory.sends === 0 && !memory.mayBeSent) return { status: 'cancelled' };
     const startedMs = now();
     const tooEarlyMs = patienceMs ?? tooEarly(memory, startedMs);
     for (let pauseMs = PAUSE_MS.first; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MS.most)) {
+      signal?.throwIfAborted();
       const triedMs = now() - startedMs;
       const isLastTry = triedMs > tooEarlyMs;
       try {
@@ -63,7 +65,7 @@ export function createExchangeCancel(deps: { api: AgentsApi; search: ExchangeSea
         if (failureClass === 'expired') return { status: 'cancelled' };
         if (!mayPass(failureClass) || now() - startedMs > UNREACHABLE_MS) throw error;
       }
-      await sleep(pauseMs);
+      await sleep(pauseMs, signal);
     }
   };
 

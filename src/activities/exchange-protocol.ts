@@ -229,10 +229,12 @@ export function createExchangeProtocol(deps: {
         const result = await search.inContent(request, memory.traceNumber, signal);
         return result === undefined ? 'send' : { result, memory };
       }
-      if (state === 'inProgress' && !(await followToEnd(request, memory, report, signal))) {
+      if (state === 'inProgress') {
+        // Its trace tells then whether the id is used up: a failed call may have set it free.
+        if (await followToEnd(request, memory, report, signal)) continue;
         // What cannot be cancelled must not be sent again either: the next try follows it on.
         if (request.mode === 'blocking') throw lostFailure(memory, overdueFailure(request, memory));
-        await cancel(request, memory, undefined, EARLIER_SEND_TOO_EARLY_MS);
+        await cancel(request, memory, undefined, EARLIER_SEND_TOO_EARLY_MS, signal);
       }
       const result = await search.inLaggingContent(request, memory.traceNumber, signal);
       if (result !== undefined) return { result, memory };
@@ -274,7 +276,8 @@ export function createExchangeProtocol(deps: {
     const found = await search.inContent(request, memory.traceNumber, signal);
     if (found !== undefined) return { result: found, memory };
     if (request.mode === 'streaming') {
-      const ended = await cancel(request, memory, undefined, sinceLastSend(memory, EARLIER_SEND_TOO_EARLY_MS));
+      const patienceMs = sinceLastSend(memory, EARLIER_SEND_TOO_EARLY_MS);
+      const ended = await cancel(request, memory, undefined, patienceMs, signal);
       return 'result' in ended ? { result: ended.result, memory } : 'send';
     }
     // A blocking exchange can't be cancelled, nor seen while it runs: wait for it to land.

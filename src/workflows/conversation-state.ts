@@ -191,6 +191,7 @@ export class ConversationState {
 
   /** Remembers that a message sent by signal was refused, so that its sender can find out. */
   reject(messageId: string): void {
+    if (this.isKnown(messageId) || messageId.length > LIMITS.messageIdCharacters) return;
     this.#rejected.add(messageId);
     for (const oldest of this.#rejected) {
       if (this.#rejected.size <= LIMITS.forgottenOutcomes) break;
@@ -229,7 +230,7 @@ export class ConversationState {
       const next = carryOverParameters(inputs, outcome.result.parameterUpdates);
       for (const id of Object.keys(outcome.result.parameterUpdates)) {
         const value = next[id];
-        if (value !== undefined) this.parameters[id] = value;
+        if (value !== undefined && value !== inputs[id]) this.parameters[id] = value;
       }
     }
     // Whatever landed in the session found it free.

@@ -556,10 +556,7 @@ describe('a request that arrives late, after another of its id has begun and fai
   }
 
   test.each(rows.filter(usesIdsUp))('is refused on a server %s (%s)', expectToLandOnce);
-  test.failing.each(rows.filter((row) => !usesIdsUp(row)))(
-    'does not land as well on a server %s (%s; not yet: the trace number goes up although the id is free again)',
-    expectToLandOnce,
-  );
+  test.each(rows.filter((row) => !usesIdsUp(row)))('does not land as well on a server %s (%s)', expectToLandOnce);
 });
 
 /** The trace number goes up while an exchange is looked for, too: then an earlier attempt may have come to that one as well. */
@@ -945,11 +942,10 @@ describe('a try that is told to stop touches nothing more at the agent, and ends
     );
   });
 
-  test.failing('while it cancels a lost exchange, on a server of the five pages (not yet: it goes on cancelling)', () =>
+  test('while it cancels a lost exchange, on a server of the five pages', () =>
     expectToStop('cancel', { fate: FATES['is lost on the way'], view: VIEWS['a break at once'] }, 'streaming', {
       serverKind: 'fivePages',
-    }),
-  );
+    }));
 });
 
 /** How an exchange stands when it is cancelled, and what `cancel` says of it. */
