@@ -62,7 +62,9 @@ export async function createSessions(
     const action = await stopAction(context);
     heartbeat.beat();
     // Open sessions hold nothing: whoever cancels leaves them to expire.
-    throw action === 'cancelAtAgent' ? signal.reason : handedBack(action);
+    throw action === 'cancelAtAgent'
+      ? signal.reason
+      : handedBack(`Stopped (${action}): the next attempt opens the missing sessions`);
   } finally {
     heartbeat.stop();
   }

@@ -5,7 +5,7 @@
  * 2. It beats on a timer from its first moment to its last, also while it ends an exchange at the agent.
  * 3. Why it is told to stop decides what happens at the agent (docs/design.md, "Cancellation, by its reason").
  */
-import { ApplicationFailure, Context, type Info } from '@temporalio/activity';
+import { Context } from '@temporalio/activity';
 import type { ExchangeActivityResult, ExchangeInput, ExchangeProgress } from '../protocol/activities.js';
 import { cancellationResponse } from '../protocol/cancellation-response.js';
 import type { ExchangeCancellation } from '../protocol/conversation.js';
@@ -18,6 +18,7 @@ import {
   exchangeErrorOf,
   failureClassOf,
   memoryAfterAnAttempt,
+  memoryOf,
   newExchangeMemory,
   retryDecision,
   type ExchangeMemory,
@@ -25,7 +26,7 @@ import {
 import type { ExchangeProtocol, ExchangeRequest } from './exchange-protocol.js';
 import { startHeartbeat, type Heartbeat } from './heartbeat.js';
 import { boundedProgress } from './progress-report.js';
-import { stopAction, type StopAction } from './stop-action.js';
+import { handedBack, isFirstAttempt, stopAction, type StopAction } from './stop-action.js';
 
 /** An attempt that started this long after it was scheduled had nobody to tell it of a cancel (milliseconds). */
 const LATE_START_MS = 2_000;
@@ -71,7 +72,7 @@ class ExchangeAttempt {
   async #exchange(): Promise<ExchangeActivityResult> {
     const { cancellationSignal: signal } = this.context;
     try {
-      const { result, memory } = await this.protocol.run(this.request, this.#memory, this.#memory.mayBeSent, {
+      const { result, memory } = await this.protocol.run(this.request, this.#memory, {
         signal,
         textSoFar: { text: this.#progress.text, textOffset: this.#progress.textOffset },
         onProgress: (progress) => (this.#progress = progress),
@@ -96,10 +97,10 @@ class ExchangeAttempt {
         return this.#endAtAgent();
       case 'leaveRunning':
         this.#heartbeat?.beat();
-        throw handedBack('The exchange goes on at the agent; the next attempt adopts it', 'ExchangeHandedBack');
+        throw handedBack('The exchange goes on at the agent; the next attempt adopts it', 'ExchangeHandedBack', 1);
       case 'cancelAndRestart':
         await this.protocol.cancel(this.request, this.#progress);
-        throw handedBack('The exchange was ended at the agent, because its activity was reset', 'ExchangeReset');
+        throw handedBack('The exchange was ended at the agent, because its activity was reset', 'ExchangeReset', 1);
       case 'stopQuietly':
         throw this.context.cancellationSignal.reason;
     }
@@ -137,19 +138,4 @@ class ExchangeAttempt {
     this.#progress = { ...this.#progress, ...memory, settledAttempt: this.context.info.attempt };
     this.#heartbeat?.beat();
   }
-}
-
-function memoryOf(progress: ExchangeProgress): ExchangeMemory {
-  const { traceNumber, sends, mayBeSent, transientFailures, waits } = progress;
-  return { traceNumber, sends, mayBeSent, transientFailures, waits };
-}
-
-/** The attempt number alone does not tell: a reset sets it back to 1 (facts.md). */
-function isFirstAttempt(info: Info): boolean {
-  return info.attempt === 1 && info.currentAttemptScheduledTimestampMs === info.scheduledTimestampMs;
-}
-
-/** Retried at once: the shortest delay that Temporal takes. */
-function handedBack(message: string, type: string): ApplicationFailure {
-  return ApplicationFailure.create({ message, type, nextRetryDelay: 1 });
 }

@@ -1,9 +1,8 @@
 import type { AgentsApi } from '../agents-api/client.js';
-import { AgentsApiError } from '../agents-api/errors.js';
 import type { CancelExchangeResult } from '../protocol/activities.js';
 import type { ExchangeResult } from '../protocol/exchange.js';
-import { API_ERRORS, bareErrorName } from '../protocol/failures.js';
-import { failureClassOf, mayPass, type ExchangeMemory } from './exchange-failure.js';
+import { API_ERRORS } from '../protocol/failures.js';
+import { failureClassOf, hasErrorName, mayPass, type ExchangeMemory } from './exchange-failure.js';
 import type { ExchangeRequest } from './exchange-request.js';
 import type { ExchangeSearch } from './exchange-search.js';
 import { sleep } from './sleep.js';
@@ -107,9 +106,8 @@ export function createExchangeCancel(deps: { api: AgentsApi; search: ExchangeSea
       });
       return { ended: result === undefined ? { status: 'cancelled' } : { status: 'interrupted', result } };
     } catch (error) {
-      if (!(error instanceof AgentsApiError) || error.errorName === undefined) throw error;
-      if (bareErrorName(error.errorName) !== API_ERRORS.messageNotInProgress) throw error;
-      return 'notInProgress';
+      if (hasErrorName(error, API_ERRORS.messageNotInProgress)) return 'notInProgress';
+      throw error;
     }
   }
 }

@@ -1,8 +1,10 @@
 import { AgentsApiError, InvalidRequestError, TokenError } from '../agents-api/errors.js';
+import type { ExchangeProgress } from '../protocol/activities.js';
 import { BACKOFF, LIMITS } from '../protocol/defaults.js';
 import type { ExchangeError } from '../protocol/exchange.js';
 import {
   asksToSlowDown,
+  bareErrorName,
   classifyFailure,
   FAILURE_TYPES,
   type FailureClass,
@@ -28,6 +30,10 @@ export interface ExchangeMemory {
    * never will. Absent: it may have been sent just now.
    */
   lastSendMs?: number;
+  /** An earlier attempt, of which too little is known, may have sent it: this trace id, and ids beyond it. */
+  earlierMayBeAhead?: boolean;
+  /** The trace number by which a send of ours was refused for sure, where the id stays because another one may arrive yet. */
+  refusedTraceNumber?: number;
 }
 
 /** The memory of an exchange that was never sent. */
@@ -39,8 +45,24 @@ export function newExchangeMemory(): ExchangeMemory {
 const OVERLAP_MS = 5_000;
 
 /** The memory of an exchange that an earlier attempt may have sent, for one that began at `startedMs` (milliseconds since the epoch). */
-export function memoryAfterAnAttempt(startedMs: number): Pick<ExchangeMemory, 'mayBeSent' | 'lastSendMs'> {
-  return { mayBeSent: true, lastSendMs: startedMs + OVERLAP_MS };
+export function memoryAfterAnAttempt(
+  startedMs: number,
+): Pick<ExchangeMemory, 'mayBeSent' | 'earlierMayBeAhead' | 'lastSendMs'> {
+  return { mayBeSent: true, earlierMayBeAhead: true, lastSendMs: startedMs + OVERLAP_MS };
+}
+
+/** The memory within the progress that was told of an exchange. */
+export function memoryOf(progress: ExchangeProgress): ExchangeMemory {
+  const { traceNumber, sends, mayBeSent, transientFailures, waits, earlierMayBeAhead, refusedTraceNumber } = progress;
+  return {
+    traceNumber,
+    sends,
+    mayBeSent,
+    transientFailures,
+    waits,
+    ...(earlierMayBeAhead !== undefined && { earlierMayBeAhead }),
+    ...(refusedTraceNumber !== undefined && { refusedTraceNumber }),
+  };
 }
 
 /** One try of an exchange failed; `memory` is what the next try must know. */
@@ -81,6 +103,11 @@ export function failureClassOf(error: unknown, earlierSendMayRun = false): Failu
   if (error instanceof TokenError) return error.retryable ? 'transient' : 'giveUp';
   if (!(error instanceof AgentsApiError)) return 'giveUp';
   return classifyFailure({ ...factsOf(error), earlierSendMayRun });
+}
+
+/** Whether it is an answer of the API with this error name, whatever its name space. */
+export function hasErrorName(error: unknown, name: string): boolean {
+  return error instanceof AgentsApiError && error.errorName !== undefined && bareErrorName(error.errorName) === name;
 }
 
 /** Whether the same call may succeed a little later. */

@@ -12,12 +12,13 @@ import type { AgentsApi } from '../agents-api/client.js';
 import type { Governor } from '../governor/governor.js';
 import type { CancelExchangeResult } from '../protocol/activities.js';
 import { LIMITS } from '../protocol/defaults.js';
-import type { FailureClass } from '../protocol/failures.js';
+import { API_ERRORS, type FailureClass } from '../protocol/failures.js';
 import { createExchangeCancel, EARLIER_SEND_TOO_EARLY_MS } from './exchange-cancel.js';
 import {
   ExchangeFailure,
   exchangeErrorOf,
   failureClassOf,
+  hasErrorName,
   isRefusedByLimit,
   mayPass,
   retryAfterOf,
@@ -39,16 +40,10 @@ export interface ExchangeProtocol {
    * session holds it, however it came there.
    *
    * @param memory What earlier tries know; `newExchangeMemory()` for the first.
-   * @param mayHaveBeenSent True when an earlier try of which nothing definite is known may have sent it.
    * @throws ExchangeFailure with the failure's class and the memory for the next try (see `retryDecision`).
    * @throws The signal's reason when it is aborted.
    */
-  run(
-    request: ExchangeRequest,
-    memory: ExchangeMemory,
-    mayHaveBeenSent: boolean,
-    hooks: ExchangeHooks,
-  ): Promise<FoundExchange>;
+  run(request: ExchangeRequest, memory: ExchangeMemory, hooks: ExchangeHooks): Promise<FoundExchange>;
   /**
    * Ends the exchange at the agent, whatever its state, and says how it ended. Safe to run twice.
    *
@@ -102,13 +97,8 @@ export function createExchangeProtocol(deps: {
 
   return { run, cancel };
 
-  async function run(
-    request: ExchangeRequest,
-    earlier: ExchangeMemory,
-    mayHaveBeenSent: boolean,
-    hooks: ExchangeHooks,
-  ): Promise<FoundExchange> {
-    const memory: ExchangeMemory = { ...earlier, mayBeSent: earlier.mayBeSent || mayHaveBeenSent };
+  async function run(request: ExchangeRequest, earlier: ExchangeMemory, hooks: ExchangeHooks): Promise<FoundExchange> {
+    const memory: ExchangeMemory = { ...earlier };
     const report = new ProgressReport(memory, hooks);
     let refusals: { sinceMs: number; pauseMs: number } | undefined;
     // What became of a send by this trace id is unknown, and it may arrive yet.
@@ -119,7 +109,7 @@ export function createExchangeProtocol(deps: {
         const verdict = await guarded(memory, hooks, () => reconcile(request, memory, report, hooks.signal));
         if (verdict !== 'send') return verdict;
       }
-      const isUnaccounted = unaccountedFor === memory.traceNumber;
+      const isUnaccounted = memory.earlierMayBeAhead === true || unaccountedFor === memory.traceNumber;
       const outcome = await sendOnce(request, memory, report, hooks, isUnaccounted);
       if ('result' in outcome) return outcome;
       unaccountedFor = memory.traceNumber;
@@ -202,7 +192,7 @@ export function createExchangeProtocol(deps: {
     if (!isUnaccounted) {
       memory.traceNumber++;
       memory.mayBeSent = false;
-    }
+    } else memory.refusedTraceNumber = memory.traceNumber;
     throw failureOf(error, failureClass, memory);
   }
 
@@ -239,7 +229,9 @@ export function createExchangeProtocol(deps: {
       const result = await search.inLaggingContent(request, memory.traceNumber, signal);
       if (result !== undefined) return { result, memory };
       // It ran and did not land: a definite failure, so the next id. An earlier try may have used that one too.
+      const isKnownFailure = memory.refusedTraceNumber === memory.traceNumber;
       memory.traceNumber++;
+      if (isKnownFailure) continue;
       memory.transientFailures++;
       if (memory.transientFailures > LIMITS.transientFailures) throw notAddedFailure(request, memory);
     }
@@ -326,13 +318,15 @@ function failureOf(error: unknown, failureClass: FailureClass, memory: ExchangeM
   return new ExchangeFailure(failureClass, exchangeErrorOf(error), { ...memory }, retryAfterOf(error));
 }
 
-/** Looked for long enough: the next try uses the next id, after one more look at the content. */
+/** Looked for long enough: the next try, which looks at the content once more, uses the next id if this one is used up. */
 function stuck(refusedBy: unknown, request: ExchangeRequest, memory: ExchangeMemory): ExchangeFailure {
-  memory.traceNumber++;
+  // A session that is only busy has not used the id up.
+  const isUsedUp = hasErrorName(refusedBy, API_ERRORS.sessionTraceIdAlreadyExists);
+  if (isUsedUp) memory.traceNumber++;
   memory.transientFailures++;
   const message =
     `Cannot continue session ${request.sessionRid}: the server refuses as if an exchange were running or this one had ` +
-    'been sent, but neither its trace nor the content shows one; it is tried again under the next trace id';
+    `been sent, but neither its trace nor the content shows one; it is tried again${isUsedUp ? ' under the next trace id' : ''}`;
   return new ExchangeFailure('transient', { ...exchangeErrorOf(refusedBy), message }, { ...memory });
 }
 

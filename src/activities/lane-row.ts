@@ -10,6 +10,7 @@ import {
   exchangeErrorOf,
   type ExchangeMemory,
   memoryAfterAnAttempt,
+  memoryOf,
   newExchangeMemory,
   retryDecision,
 } from './exchange-failure.js';
@@ -149,7 +150,7 @@ export class RowWalk {
     for (;;) {
       try {
         const onProgress = (progress: ExchangeProgress) => void (this.#progress = progress);
-        return await this.protocol.run(request, this.#memory, this.#memory.mayBeSent, { signal, onProgress });
+        return await this.protocol.run(request, this.#memory, { signal, onProgress });
       } catch (error) {
         if (signal.aborted || !(error instanceof ExchangeFailure)) throw error;
         this.#memory = error.memory;
@@ -227,8 +228,7 @@ export class RowWalk {
   /** The newest there is: of the try in flight, or of the last one that failed. */
   #currentMemory(): ExchangeMemory {
     if (this.#progress === undefined) return this.#memory;
-    const { traceNumber, sends, mayBeSent, transientFailures, waits } = this.#progress;
-    return { ...this.#memory, traceNumber, sends, mayBeSent, transientFailures, waits };
+    return { ...this.#memory, ...memoryOf(this.#progress) };
   }
 
   #result(status: RowStatus, error?: ExchangeError): RowResult {

@@ -6,7 +6,7 @@ import { startHeartbeat } from './heartbeat.js';
 import type { LaneDependencies } from './lane-activities.js';
 import { startBatchWatch, tellBatchOfLostShard } from './lane-batch-watch.js';
 import { LanePool } from './lane-pool.js';
-import { handedBack, stopAction } from './stop-action.js';
+import { handedBack, isFirstAttempt, stopAction } from './stop-action.js';
 
 /** The body of `runLane`: the pool runs until it is done or the activity is stopped, and then the reason decides. */
 export async function runLane(
@@ -15,10 +15,8 @@ export async function runLane(
   context: Context,
 ): Promise<LaneResult> {
   const { info, cancellationSignal } = context;
-  // A reset sets the attempt back to 1, but not the schedule time.
-  const isFirst = info.attempt === 1 && info.currentAttemptScheduledTimestampMs === info.scheduledTimestampMs;
   const traceNumbers = (info.heartbeatDetails as LaneProgress | undefined)?.traceNumbers ?? {};
-  const pool = new LanePool(exchangeProtocol, input, { mayHaveRun: !isFirst, traceNumbers });
+  const pool = new LanePool(exchangeProtocol, input, { mayHaveRun: !isFirstAttempt(info), traceNumbers });
   const stop = new AbortController();
   // Every row in flight listens.
   setMaxListeners(0, stop.signal);
@@ -49,7 +47,7 @@ export async function runLane(
         break;
     }
     heartbeat.beat();
-    throw handedBack(action);
+    throw handedBack(`Stopped (${action}): the next attempt goes on with the rows in flight`);
   } finally {
     stopWatching();
     heartbeat.stop();

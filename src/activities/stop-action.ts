@@ -1,4 +1,4 @@
-import type { Context } from '@temporalio/activity';
+import type { Context, Info } from '@temporalio/activity';
 import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/common';
 import { cancellationAction, isRunOpen, type CancellationAction } from './cancellation-action.js';
 import { sleep } from './sleep.js';
@@ -31,12 +31,12 @@ export async function stopAction(context: Context): Promise<StopAction> {
   return 'stopQuietly';
 }
 
-/** Thrown by an attempt that hands its work back unfinished: the next attempt takes it up at once. */
-export function handedBack(why: StopAction): ApplicationFailure {
-  return ApplicationFailure.create({
-    message: `Stopped (${why}): the next attempt goes on with the rows in flight`,
-    type: 'HandedBack',
-    nextRetryDelay: '1 second',
-    category: ApplicationFailureCategory.BENIGN,
-  });
+/** Whether no attempt was before this one. The attempt number alone does not tell: a reset sets it back to 1 (facts.md). */
+export function isFirstAttempt(info: Info): boolean {
+  return info.attempt === 1 && info.currentAttemptScheduledTimestampMs === info.scheduledTimestampMs;
+}
+
+/** Thrown by an attempt that hands its work back unfinished: the next one takes it up so soon (milliseconds, not 0). */
+export function handedBack(message: string, type = 'HandedBack', nextRetryDelay = 1_000): ApplicationFailure {
+  return ApplicationFailure.create({ message, type, nextRetryDelay, category: ApplicationFailureCategory.BENIGN });
 }

@@ -74,6 +74,10 @@ export interface ExchangeProgress {
   waitingUntil?: string;
   /** True when the trace id in use may have been sent to the agent. */
   mayBeSent: boolean;
+  /** True when an earlier attempt, of which too little is known, may have sent this trace id and ids beyond it. */
+  earlierMayBeAhead?: boolean;
+  /** The trace number by which a send was refused for sure, where the id stays because another one may arrive yet. */
+  refusedTraceNumber?: number;
   /**
    * Written just before an attempt hands back after a definite failure: the number of that attempt. When it is the one
    * before this, `mayBeSent` is exact; otherwise the exchange may have been sent since.

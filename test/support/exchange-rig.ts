@@ -63,7 +63,7 @@ export async function startExchangeRig(options: SimulatorOptions = {}, timeFacto
     async toItsEnd(request, memory = newExchangeMemory()) {
       for (let tries = 1; ; tries++) {
         try {
-          const found = await protocol.run(request, memory, memory.mayBeSent, { signal: inert() });
+          const found = await protocol.run(request, memory, { signal: inert() });
           return { ...found, tries };
         } catch (error) {
           if (!(error instanceof ExchangeFailure) || retryDecision(error) === 'final') throw error;
@@ -76,7 +76,7 @@ export async function startExchangeRig(options: SimulatorOptions = {}, timeFacto
       const watch = setInterval(() => condition() && death.abort(new Error('killed')), 5);
       const hooks: ExchangeHooks = { signal: death.signal };
       try {
-        await expect(protocol.run(request, newExchangeMemory(), false, hooks)).rejects.toThrow('killed');
+        await expect(protocol.run(request, newExchangeMemory(), hooks)).rejects.toThrow('killed');
       } finally {
         clearInterval(watch);
       }

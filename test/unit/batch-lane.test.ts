@@ -30,8 +30,8 @@ class FakeAgent implements ExchangeProtocol {
   answer: (request: ExchangeRequest, memory: ExchangeMemory) => ReturnType<typeof textOf> = textOf;
   whileAnswering: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
 
-  async run(request: ExchangeRequest, earlier: ExchangeMemory, mayHaveBeenSent: boolean, hooks: ExchangeHooks) {
-    const memory = { ...earlier, mayBeSent: earlier.mayBeSent || mayHaveBeenSent };
+  async run(request: ExchangeRequest, earlier: ExchangeMemory, hooks: ExchangeHooks) {
+    const memory = { ...earlier };
     this.requests.push(request);
     if (memory.mayBeSent) {
       this.looked.push(request.text);
