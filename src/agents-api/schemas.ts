@@ -8,6 +8,9 @@ import * as z from 'zod';
 
 const parameterValueUpdate = z.looseObject({ type: z.string(), value: z.unknown() });
 
+/** Ids, versions and times of a session stand in a conversation's state, which is bounded. */
+const shortText = z.string().max(500);
+
 /** The result of one exchange. `parameterUpdates` is by parameter id; `sessionTraceId` is absent on five-page servers. */
 export const exchangeResultSchema = z.object({
   agentMarkdownResponse: z.string().default(''),
@@ -24,14 +27,14 @@ const sessionMetadataSchema = z.object({
   updatedTime: z.string().exactOptional(),
   messageCount: z.number().exactOptional(),
   /** ISO 8601; the session cannot be reached after it. Each exchange moves it. */
-  estimatedExpiresTime: z.string().exactOptional(),
+  estimatedExpiresTime: shortText.exactOptional(),
 });
 
 /** A session as the server describes it. */
 export const sessionSchema = z.object({
-  rid: z.string(),
+  rid: shortText,
   agentRid: z.string().exactOptional(),
-  agentVersion: z.string().exactOptional(),
+  agentVersion: shortText.exactOptional(),
   metadata: sessionMetadataSchema.default({}),
 });
 export type Session = z.infer<typeof sessionSchema>;

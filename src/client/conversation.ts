@@ -19,12 +19,15 @@ import {
   statusQuery,
   transcriptQuery,
 } from '../protocol/conversation.js';
+import { LIMITS } from '../protocol/defaults.js';
 import type { ExchangeOutcome } from '../protocol/exchange.js';
+import { jsonBytes } from '../protocol/json-size.js';
 import type { AskOptions } from './ask.js';
 import { ask } from './ask.js';
 import type { ClientContext } from './connection.js';
 import type { ConversationDescription } from './describe-conversation.js';
 import { describeConversation } from './describe-conversation.js';
+import { InvalidCallError } from './errors.js';
 import type { ExchangeEvent, FollowOptions } from './follow.js';
 import { follow, messageToFollow } from './follow.js';
 import type { MessageInput } from './message-check.js';
@@ -138,8 +141,11 @@ export class ConversationHandle {
     await this.call((handle) => handle.terminate(reason));
   }
 
-  /** Names the conversation, in AIP too. */
+  /** Names the conversation, in AIP too. @throws InvalidCallError when the title is too long. */
   async setTitle(title: string): Promise<void> {
+    if (jsonBytes(title) > LIMITS.nameBytes) {
+      throw new InvalidCallError(`Cannot set a title of more than ${LIMITS.nameBytes} bytes: give a shorter one`);
+    }
     await this.call((handle) => handle.signal(setTitleSignal, { title }));
   }
 

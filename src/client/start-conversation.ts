@@ -5,11 +5,12 @@ import type { ConversationInput, ConversationSnapshot } from '../protocol/conver
 import { legacyQuery, outcomeQuery } from '../protocol/conversation.js';
 import type { ExchangeOutcome } from '../protocol/exchange.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
+import { optionsProblem } from '../protocol/conversation-options.js';
 import { summaryLine } from '../protocol/summary-line.js';
 import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
 import type { ClientContext } from './connection.js';
 import { runStatus } from './describe-conversation.js';
-import { ConversationExistsError } from './errors.js';
+import { ConversationExistsError, InvalidCallError } from './errors.js';
 import { GRPC, grpcStatus, translateError } from './translate-error.js';
 import { queryWorker } from './worker-query.js';
 
@@ -59,7 +60,7 @@ function endedBeforeItBegan(error: unknown): boolean {
   return status?.code === GRPC.failedPrecondition && status.details.includes('closed before');
 }
 
-/** How a conversation is started: its id, input, and what operators see of it. */
+/** How a conversation is started: its id, input, and what operators see of it. @throws InvalidCallError */
 export function startOptions(
   context: ClientContext,
   conversationId: string,
@@ -72,6 +73,8 @@ export function startOptions(
   typedSearchAttributes: SearchAttributes;
   staticSummary: string;
 } {
+  const problem = optionsProblem(input);
+  if (problem !== undefined) throw new InvalidCallError(problem);
   const first = firstText ?? input.turns?.[0]?.text ?? '';
   return {
     workflowId: conversationId,

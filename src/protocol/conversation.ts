@@ -56,7 +56,10 @@ export interface ConversationOptions {
   mode?: ExchangeMode;
   /** Values sent with every exchange. */
   parameterInputs?: ParameterInputs;
-  /** Parameter updates of one exchange become inputs of the next, where the types allow it. Default true. */
+  /**
+   * Parameter updates of one exchange become inputs of the next, where the types allow it; over 256 KiB of JSON, exchanges
+   * fail as `ParametersTooLarge` unless their message brings its own value. Default true.
+   */
   carryParameters?: boolean;
   /** Default `newSession`. */
   onExpired?: OnExpired;
@@ -107,6 +110,8 @@ export interface ConversationSnapshot {
   session?: SessionState;
   /** Values that carry over into the next exchange. */
   parameters: ParameterInputs;
+  /** Ids of parameters whose values were too large to carry over: until they are small again, messages must bring their own. */
+  uncarried?: string[];
   title?: string;
   closing: boolean;
   totals: ConversationTotals;

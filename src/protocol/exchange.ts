@@ -99,8 +99,8 @@ export interface ExchangeOutcome {
   /** True when a cancelled exchange was sent with `blockingContinue`: it cannot be stopped, and may still land. */
   mayStillRun?: boolean;
   /**
-   * True when the text of `result` was dropped to keep the workflow's state within its bounds; the session's content
-   * still holds it.
+   * True when the text of `result`, its `parameterUpdates` and the `parameters` of `error` were dropped to keep the workflow's
+   * state within its bounds; the session's content, or the failed activity, still holds them.
    */
   textDropped?: boolean;
 }

@@ -149,6 +149,8 @@ export const FAILURE_TYPES = {
   invalidInput: 'InvalidInput',
   /** The overall time limit of an exchange ran out before it had an outcome. */
   exchangeTimedOut: 'ExchangeTimedOut',
+  /** The agent changed a parameter to a value too large to carry over, and the message brought none of its own. */
+  parametersTooLarge: 'ParametersTooLarge',
   /** The session is gone and the policy `onExpired` is `fail`. */
   sessionExpired: 'SessionExpired',
   /** The context is full and the policy `onContextOverflow` is `fail`, or its remedy was not enough. */

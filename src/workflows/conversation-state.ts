@@ -5,7 +5,8 @@
  * 1. A message id is accepted once. Known ids are those queued, in flight, recorded or forgotten; one that was only
  *    rejected was never accepted, and may come again.
  * 2. Every accepted message is in exactly one place: the queue, in flight, or the record.
- * 3. `snapshot()` taken between exchanges holds all of it; `fromSnapshot` gives it back.
+ * 3. `snapshot()` taken between exchanges holds all of it; `fromSnapshot` gives it back. It stays below `LIMITS.snapshotBytes`,
+ *    whatever was said: what goes for it stays in the session, and is told as `textDropped`.
  */
 import type {
   ConversationInput,
@@ -20,10 +21,11 @@ import type {
   TranscriptPageInput,
 } from '../protocol/conversation.js';
 import { LIMITS } from '../protocol/defaults.js';
-import type { ExchangeOutcome, ExchangeStatus, ParameterInputs } from '../protocol/exchange.js';
+import type { ExchangeError, ExchangeOutcome, ParameterInputs, ParameterValue } from '../protocol/exchange.js';
 import { FAILURE_TYPES, type FailureType } from '../protocol/failures.js';
+import { jsonBytes, utf8Bytes } from '../protocol/json-size.js';
 import { carryOverParameters } from '../protocol/parameters.js';
-import { jsonBytes, utf8Bytes } from './json-size.js';
+import { RecentIds } from './recent-ids.js';
 
 /** Why a message is not accepted: the type of the failure, and what to do. */
 export interface Refusal {
@@ -34,24 +36,31 @@ export interface Refusal {
 /** What becomes of a message that was handed in. */
 export type Acceptance = { accepted: QueuedMessage } | { known: string } | { refused: Refusal };
 
+type ForgottenOutcome = ConversationSnapshot['forgotten'][number];
+
+/** Stands for ids of parameters for which there was no room either: no agent has a parameter of this name. */
+const MORE_PARAMETERS = '(more)';
+
 const NO_TOTALS: ConversationTotals = { answered: 0, interrupted: 0, cancelled: 0, failed: 0, tokens: 0, sessions: 0 };
 
 export class ConversationState {
   readonly #queue: QueuedMessage[] = [];
   #queuedBytes = 0;
   #inFlight: QueuedMessage | undefined;
-  readonly #recorded: RecordedExchange[] = [];
-  readonly #byMessageId = new Map<string, RecordedExchange>();
+  /** By message id, oldest first. */
+  readonly #recorded = new Map<string, RecordedExchange>();
   #recordedBytes = 0;
-  readonly #forgotten = new Map<string, [status: ExchangeStatus, index: number, finishedAt: string]>();
-  readonly #rejected = new Set<string>();
+  #newest: RecordedExchange | undefined;
+  readonly #forgotten = new RecentIds<ForgottenOutcome>(LIMITS.forgottenBytes);
+  readonly #rejected = new RecentIds<string>(LIMITS.rejectedBytes);
+  readonly #parameters = new Map<string, ParameterValue>();
+  #parameterBytes = 0;
+  readonly #uncarried = new Set<string>();
   #nextIndex = 0;
   #closing = false;
   readonly totals: ConversationTotals = { ...NO_TOTALS };
   /** The session in use, until it expires, overflows or is given up. */
   session: SessionState | undefined;
-  /** Values that carry over into the next exchange. */
-  parameters: ParameterInputs = {};
   title: string | undefined;
   /** Milliseconds since the epoch of the last message or outcome. */
   lastActiveMs: number;
@@ -77,15 +86,17 @@ export class ConversationState {
       state.#queuedBytes += jsonBytes(queued);
     }
     for (const recorded of snapshot.outcomes) state.#keep(recorded);
-    for (const [messageId, ...rest] of snapshot.forgotten) state.#forgotten.set(messageId, rest);
-    for (const messageId of snapshot.rejected) state.#rejected.add(messageId);
+    for (const forgotten of snapshot.forgotten) state.#forgotten.add(forgotten[0], forgotten);
+    for (const messageId of snapshot.rejected) state.#rejected.add(messageId, messageId);
+    for (const [id, value] of Object.entries(snapshot.parameters)) state.#carry(id, value);
+    for (const id of snapshot.uncarried ?? []) state.#uncarried.add(id);
     state.#nextIndex = snapshot.nextIndex;
     state.#closing = snapshot.closing;
     Object.assign(state.totals, snapshot.totals);
     state.session = snapshot.session;
-    state.parameters = snapshot.parameters;
     state.title = snapshot.title;
     state.runs = snapshot.runs + 1;
+    state.#forgetOldest();
     return state;
   }
 
@@ -95,17 +106,29 @@ export class ConversationState {
     return this.#snapshot();
   }
 
-  #snapshot(): ConversationSnapshot {
+  /** With the newest exchange in full, when there is room; else without its text; without the rest of it only as a last resort. */
+  #snapshot(queue: QueuedMessage[] = this.#queue, closing = this.#closing): ConversationSnapshot {
+    const whole = this.#everything(queue, closing);
+    const newest = this.#newest;
+    if (newest === undefined || fits(whole)) return whole;
+    const earlier = whole.outcomes.slice(0, -1);
+    const shorter = { ...whole, outcomes: [...earlier, withoutText(newest)] };
+    if (fits(shorter)) return shorter;
+    return { ...whole, outcomes: earlier, forgotten: [...whole.forgotten, forgottenOf(newest)] };
+  }
+
+  #everything(queue: QueuedMessage[], closing: boolean): ConversationSnapshot {
     return {
-      queue: this.#queue,
-      outcomes: this.#recorded,
-      rejected: [...this.#rejected],
-      forgotten: [...this.#forgotten].map(([messageId, rest]) => [messageId, ...rest]),
+      queue,
+      outcomes: [...this.#recorded.values()],
+      rejected: this.#rejected.entries(),
+      forgotten: this.#forgotten.entries(),
       nextIndex: this.#nextIndex,
       ...(this.session !== undefined && { session: this.session }),
       parameters: this.parameters,
+      ...(this.#uncarried.size > 0 && { uncarried: [...this.#uncarried] }),
       ...(this.title !== undefined && { title: this.title }),
-      closing: this.#closing,
+      closing,
       totals: this.totals,
       lastActiveMs: this.lastActiveMs,
       runs: this.runs,
@@ -117,7 +140,7 @@ export class ConversationState {
    * What was still queued or in flight has no outcome, and may be sent anew.
    */
   legacy(): ConversationSnapshot {
-    return { ...this.#snapshot(), queue: [], closing: false };
+    return this.#snapshot([], false);
   }
 
   get queue(): readonly QueuedMessage[] {
@@ -165,7 +188,7 @@ export class ConversationState {
   isKnown(messageId: string): boolean {
     return (
       this.#inFlight?.messageId === messageId ||
-      this.#byMessageId.has(messageId) ||
+      this.#recorded.has(messageId) ||
       this.#forgotten.has(messageId) ||
       this.#queue.some((queued) => queued.messageId === messageId)
     );
@@ -192,11 +215,7 @@ export class ConversationState {
   /** Remembers that a message sent by signal was refused, so that its sender can find out. */
   reject(messageId: string): void {
     if (this.isKnown(messageId) || messageId.length > LIMITS.messageIdCharacters) return;
-    this.#rejected.add(messageId);
-    for (const oldest of this.#rejected) {
-      if (this.#rejected.size <= LIMITS.forgottenOutcomes) break;
-      this.#rejected.delete(oldest);
-    }
+    if (!this.#rejected.has(messageId)) this.#rejected.add(messageId, messageId);
   }
 
   /** Takes the next message out of the queue; it is in flight until `record`. */
@@ -218,7 +237,10 @@ export class ConversationState {
     return this.#queue.splice(0);
   }
 
-  /** Records the one outcome of a message, and what follows from it for the session, totals and parameters. */
+  /**
+   * Records the one outcome of a message, and what follows from it for the session, totals and parameters. Its text stays at
+   * least until the next is recorded; the outcome handed in is never changed.
+   */
   record(message: QueuedMessage, outcome: ExchangeOutcome, inputs: ParameterInputs, nowMs: number): void {
     if (this.#inFlight?.messageId === message.messageId) this.#inFlight = undefined;
     this.#keep({ text: message.text, outcome });
@@ -230,7 +252,7 @@ export class ConversationState {
       const next = carryOverParameters(inputs, outcome.result.parameterUpdates);
       for (const id of Object.keys(outcome.result.parameterUpdates)) {
         const value = next[id];
-        if (value !== undefined && value !== inputs[id]) this.parameters[id] = value;
+        if (value !== undefined && value !== inputs[id]) this.#carry(id, value);
       }
     }
     // Whatever landed in the session found it free.
@@ -246,11 +268,11 @@ export class ConversationState {
   }
 
   outcomeOf(messageId: string): ExchangeOutcome | undefined {
-    const recorded = this.#byMessageId.get(messageId);
+    const recorded = this.#recorded.get(messageId);
     if (recorded !== undefined) return recorded.outcome;
     const forgotten = this.#forgotten.get(messageId);
     if (forgotten === undefined) return undefined;
-    const [status, index, finishedAt] = forgotten;
+    const [, status, index, finishedAt] = forgotten;
     return { messageId, status, index, sends: 0, acceptedAt: finishedAt, finishedAt, textDropped: true };
   }
 
@@ -264,7 +286,7 @@ export class ConversationState {
 
   /** One page of the recorded exchanges, oldest first; it ends before it passes half a mebibyte. */
   transcript({ from = 0, pageSize = 50 }: TranscriptPageInput = {}): TranscriptPage {
-    const matching = this.#recorded.filter(({ outcome }) => outcome.index >= from);
+    const matching = [...this.#recorded.values()].filter(({ outcome }) => outcome.index >= from);
     matching.sort((a, b) => a.outcome.index - b.outcome.index);
     const exchanges: RecordedExchange[] = [];
     let bytes = 0;
@@ -280,7 +302,7 @@ export class ConversationState {
 
   /** The kept texts of this conversation, newest last, for a carried-over transcript. */
   recentExchanges(): { text: string; answer: string }[] {
-    return this.#recorded.flatMap(({ text, outcome }) =>
+    return [...this.#recorded.values()].flatMap(({ text, outcome }) =>
       text !== undefined && outcome.result !== undefined
         ? [{ text, answer: outcome.result.agentMarkdownResponse }]
         : [],
@@ -288,12 +310,37 @@ export class ConversationState {
   }
 
   outcomes(): ExchangeOutcome[] {
-    return this.#recorded.map(({ outcome }) => outcome);
+    return [...this.#recorded.values()].map(({ outcome }) => outcome);
+  }
+
+  /** Values that carry over into the next exchange. */
+  get parameters(): ParameterInputs {
+    return Object.fromEntries(this.#parameters);
+  }
+
+  /** Parameters that the agent changed to values for which there was no room, so far as the message does not bring its own. */
+  uncarriedBy({ parameterInputs }: ConversationMessage): string[] {
+    return [...this.#uncarried].filter((id) => !Object.hasOwn(parameterInputs ?? {}, id));
+  }
+
+  #carry(id: string, value: ParameterValue): void {
+    const before = this.#parameters.get(id);
+    if (before !== undefined) this.#parameterBytes -= parameterBytes(id, before);
+    this.#parameters.delete(id);
+    this.#uncarried.delete(id);
+    const bytes = parameterBytes(id, value);
+    if (this.#parameterBytes + bytes <= LIMITS.parameterBytes) {
+      this.#parameters.set(id, value);
+      this.#parameterBytes += bytes;
+    } else {
+      const isRoomForId = jsonBytes([...this.#uncarried, id]) <= LIMITS.uncarriedBytes;
+      this.#uncarried.add(isRoomForId ? id : MORE_PARAMETERS);
+    }
   }
 
   #keep(recorded: RecordedExchange): void {
-    this.#recorded.push(recorded);
-    this.#byMessageId.set(recorded.outcome.messageId, recorded);
+    this.#recorded.set(recorded.outcome.messageId, recorded);
+    this.#newest = recorded;
     this.#recordedBytes += jsonBytes(recorded);
   }
 
@@ -323,35 +370,50 @@ export class ConversationState {
     };
   }
 
-  /** Keeps the record within its bounds: texts of the oldest go first, then the oldest whole. */
+  /** Keeps the record within its bounds: texts of the oldest go first, then the oldest whole; the newest stays. */
   #forgetOldest(): void {
-    for (const recorded of this.#recorded.slice(0, -1)) {
-      if (this.#recordedBytes <= LIMITS.recordedBytes) break;
-      if (recorded.outcome.textDropped !== true) this.#dropText(recorded);
+    const newest = this.#newest;
+    if (newest === undefined) return;
+    const mostBytes = LIMITS.recordedBytes - this.#parameterBytes;
+    for (const [messageId, recorded] of this.#recorded) {
+      if (this.#recordedBytes <= mostBytes) break;
+      if (recorded === newest || recorded.outcome.textDropped === true) continue;
+      const shorter = withoutText(recorded);
+      this.#recorded.set(messageId, shorter);
+      this.#recordedBytes += jsonBytes(shorter) - jsonBytes(recorded);
     }
-    while (this.#recorded.length > LIMITS.outcomes) {
-      const oldest = this.#recorded.shift();
-      if (oldest === undefined) break;
-      const { messageId, status, index, finishedAt } = oldest.outcome;
+    const newestBytes = jsonBytes(newest);
+    for (const [messageId, oldest] of this.#recorded) {
+      const isWithin = this.#recorded.size <= LIMITS.outcomes && this.#recordedBytes - newestBytes <= mostBytes;
+      if (isWithin || oldest === newest) break;
+      this.#recorded.delete(messageId);
       this.#recordedBytes -= jsonBytes(oldest);
-      this.#byMessageId.delete(messageId);
-      this.#forgotten.set(messageId, [status, index, finishedAt]);
-    }
-    for (const oldest of this.#forgotten.keys()) {
-      if (this.#forgotten.size <= LIMITS.forgottenOutcomes) break;
-      this.#forgotten.delete(oldest);
+      this.#forgotten.add(messageId, forgottenOf(oldest));
     }
   }
+}
 
-  #dropText(recorded: RecordedExchange): void {
-    this.#recordedBytes -= jsonBytes(recorded);
-    delete recorded.text;
-    recorded.outcome.textDropped = true;
-    if (recorded.outcome.result !== undefined) {
-      recorded.outcome.result = { ...recorded.outcome.result, agentMarkdownResponse: '', parameterUpdates: {} };
-    }
-    this.#recordedBytes += jsonBytes(recorded);
-  }
+const fits = (snapshot: ConversationSnapshot): boolean => jsonBytes(snapshot) < LIMITS.snapshotBytes;
+
+const parameterBytes = (id: string, value: ParameterValue): number => jsonBytes({ [id]: value });
+
+function forgottenOf({ outcome }: RecordedExchange): ForgottenOutcome {
+  const { messageId, status, index, finishedAt } = outcome;
+  return [messageId, status, index, finishedAt];
+}
+
+/** Without all that can be long and is kept elsewhere: in the session, or at the failed activity. */
+function withoutText({ outcome }: RecordedExchange): RecordedExchange {
+  const { result, error } = outcome;
+  const { parameters: _, ...shorterError } = error ?? {};
+  return {
+    outcome: {
+      ...outcome,
+      ...(result !== undefined && { result: { ...result, agentMarkdownResponse: '', parameterUpdates: {} } }),
+      ...(error !== undefined && { error: shorterError as ExchangeError }),
+      textDropped: true,
+    },
+  };
 }
 
 /** What is wrong with a message as handed in; undefined when nothing is. Signals and the UI can send anything. */

@@ -38,9 +38,11 @@ import {
   type ConversationResult,
   type QueuedMessage,
 } from '../protocol/conversation.js';
-import { DEFAULTS } from '../protocol/defaults.js';
+import { optionsProblem } from '../protocol/conversation-options.js';
+import { DEFAULTS, LIMITS } from '../protocol/defaults.js';
 import type { ExchangeOutcome } from '../protocol/exchange.js';
 import { FAILURE_TYPES } from '../protocol/failures.js';
+import { jsonBytes } from '../protocol/json-size.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
 import { sessionActivities } from './activity-proxies.js';
 import { detailsOf, statusOf } from './conversation-status.js';
@@ -76,6 +78,8 @@ class ConversationRun {
   #titleToSet: string | undefined;
   #needsAttention: boolean;
   #exchangesThisRun = 0;
+  /** Those who wait for an outcome. They get it whole, also when its text has to leave the record before they hear of it. */
+  readonly #callers = new Set<{ messageId: string; outcome?: ExchangeOutcome }>();
 
   constructor(private readonly input: ConversationInput) {
     this.#state = ConversationState.of(input, Date.now());
@@ -84,7 +88,7 @@ class ConversationRun {
       if (title === this.#state.title) this.#titleToSet = undefined;
     });
     this.#needsAttention = workflowInfo().typedSearchAttributes.get(searchAttributeKeys.needsAttention) === true;
-    if (input.snapshot === undefined) this.#acceptTurns();
+    if (input.snapshot === undefined) this.#acceptInput();
     this.#handleMessages();
     this.#nameMyself();
   }
@@ -142,6 +146,7 @@ class ConversationRun {
     this.#describe();
     try {
       const outcome = await this.#scope.run(() => this.#exchanges.run(running));
+      for (const caller of this.#callers) if (caller.messageId === outcome.messageId) caller.outcome = outcome;
       this.#exchangesThisRun++;
       this.#noteAttention(outcome);
     } finally {
@@ -190,7 +195,8 @@ class ConversationRun {
       endedBy: this.#state.isClosing ? 'closed' : this.input.turns !== undefined ? 'turnsDone' : 'idle',
       totals,
       ...(session !== undefined && { sessionRid: session.sessionRid }),
-      ...(this.input.turns !== undefined && { outcomes: this.#state.outcomes() }),
+      // A payload, too, and bounded like the one for a next run.
+      ...(this.input.turns !== undefined && { outcomes: this.#state.legacy().outcomes.map(({ outcome }) => outcome) }),
     };
   }
 
@@ -215,7 +221,9 @@ class ConversationRun {
     );
   }
 
-  #acceptTurns(): void {
+  #acceptInput(): void {
+    const problem = optionsProblem(this.input);
+    if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, FAILURE_TYPES.invalidInput);
     for (const turn of this.input.turns ?? []) {
       const acceptance = this.#state.accept(turn, Date.now());
       if ('refused' in acceptance) {
@@ -245,7 +253,9 @@ class ConversationRun {
       (input) => {
         // By hand in the UI, anything can come.
         const title: unknown = (input as { title?: unknown } | null | undefined)?.title;
-        if (typeof title !== 'string' || title === '') return log.warn('A title was refused: {"title": "…"} is needed');
+        if (typeof title !== 'string' || title === '' || jsonBytes(title) > LIMITS.nameBytes) {
+          return log.warn(`A title was refused: {"title": "…"} is needed, of at most ${LIMITS.nameBytes} bytes`);
+        }
         this.#state.title = title;
         this.#titleToSet = title;
       },
@@ -282,11 +292,14 @@ class ConversationRun {
   async #ask(message: ConversationMessage): Promise<ExchangeOutcome> {
     this.#accept(message);
     const { messageId } = message;
+    const caller: { messageId: string; outcome?: ExchangeOutcome } = { messageId };
+    this.#callers.add(caller);
     // Not cancelled with the run: the outcome is recorded first, and the caller hears it.
     await CancellationScope.nonCancellable(() =>
       condition(() => this.#rolling || this.#state.outcomeOf(messageId) !== undefined),
     );
-    const outcome = this.#state.outcomeOf(messageId);
+    this.#callers.delete(caller);
+    const outcome = caller.outcome ?? this.#state.outcomeOf(messageId);
     if (outcome !== undefined) return outcome;
     throw rolledOver();
   }

@@ -14,7 +14,7 @@ import type { CancelExchangeResult, ExchangeActivityResult, ExchangeProgress } f
 import type { ConversationInput, ExchangeCancellation, QueuedMessage, SessionState } from '../protocol/conversation.js';
 import { cancellationResponse } from '../protocol/cancellation-response.js';
 import { exchangeActivityId } from '../protocol/conversation.js';
-import { DEFAULTS } from '../protocol/defaults.js';
+import { DEFAULTS, LIMITS } from '../protocol/defaults.js';
 import type {
   ExchangeError,
   ExchangeIds,
@@ -58,7 +58,7 @@ export class ExchangeRunner {
   async run(running: RunningExchange): Promise<ExchangeOutcome> {
     const { message } = running;
     const inputs = this.#inputs(message);
-    const ending = await this.#toItsEnd(running, inputs);
+    const ending = this.#withoutParameters(message) ?? (await this.#toItsEnd(running, inputs));
     const outcome: ExchangeOutcome = {
       messageId: message.messageId,
       index: message.index,
@@ -69,6 +69,16 @@ export class ExchangeRunner {
     };
     this.state.record(message, outcome, inputs, Date.now());
     return outcome;
+  }
+
+  /** Sent all the same, the agent would work with an older value, and nobody would know. */
+  #withoutParameters(message: QueuedMessage): Ending | undefined {
+    const uncarried = this.input.carryParameters === false ? [] : this.state.uncarriedBy(message);
+    if (uncarried.length === 0) return undefined;
+    const reason =
+      `Cannot send exchange ${message.index}: the agent changed ${uncarried.join(', ')} to values too large to carry over ` +
+      `(more than ${LIMITS.parameterBytes} bytes of JSON with the others); give them with the message, as parameterInputs, or begin a conversation with carryParameters false`;
+    return { status: 'failed', error: { errorName: FAILURE_TYPES.parametersTooLarge, message: reason }, sends: 0 };
   }
 
   async #toItsEnd(running: RunningExchange, inputs: ParameterInputs): Promise<Ending> {

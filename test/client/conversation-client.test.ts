@@ -146,6 +146,20 @@ describe('ask()', () => {
   });
 });
 
+describe('a conversation is not begun', () => {
+  test.each([
+    ['options', { parameterInputs: { note: { type: 'string' as const, value: 'x'.repeat(300_000) } } }, /options take/],
+    ['a title', { title: 'x'.repeat(5_000) }, /its title takes 5002 bytes/],
+  ])('with %s too long to be handed from run to run', async (_, settings, problem) => {
+    const handle = conversation(settings);
+    const asking = handle.ask('First');
+    await expect(asking).rejects.toThrow(InvalidCallError);
+    await expect(asking).rejects.toThrow(problem);
+    await expect(handle.setTitle('x'.repeat(5_000))).rejects.toThrow(InvalidCallError);
+    await expect(handle.describe()).rejects.toThrow(ConversationNotFoundError);
+  });
+});
+
 describe('a conversation that has ended', () => {
   test('is not told as one that never was when it is closed, or its exchange cancelled', async () => {
     const handle = conversation();

@@ -29,6 +29,8 @@ function bytesOf(value: object): number {
   sizes.set(value, bytes);
   return bytes;
 }
+/** JSON bytes of all of them. */
+const sumOf = (values: readonly object[]): number => values.reduce((sum: number, value) => sum + bytesOf(value), 0);
 const isoAt = (ms: number): string => new Date(ms).toISOString();
 const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
@@ -44,29 +46,35 @@ interface Ending {
 interface Ended {
   recorded: RecordedExchange;
   bytes: number;
+  /** What is left of it when it is no longer recorded. */
+  readonly rest: ConversationSnapshot['forgotten'][number];
 }
 
 /** What a conversation's state must be, as the invariants say it. */
 class Model {
   queue: QueuedMessage[] = [];
   inFlight: QueuedMessage | undefined;
-  /** Everything that ever ended, oldest first; what is remembered of it is a window at its end. */
+  /** Everything that ever ended, oldest first: what is recorded of it is its end, what is remembered by id is before that. */
   readonly ended: Ended[] = [];
+  #recordedFrom = 0;
+  #rememberedFrom = 0;
   rejected: string[] = [];
   isClosing = false;
   nextIndex = 0;
   sessions = 0;
   session: SessionState | undefined;
   parameters: ParameterInputs = {};
+  /** Ids of parameters that found no room. */
+  uncarried: string[] = [];
   lastActiveMs = 0;
   runs = 1;
 
   get recorded(): Ended[] {
-    return this.ended.slice(-LIMITS.outcomes);
+    return this.ended.slice(this.#recordedFrom);
   }
 
   get forgotten(): Ended[] {
-    return this.ended.slice(-LIMITS.outcomes - LIMITS.forgottenOutcomes, -LIMITS.outcomes);
+    return this.ended.slice(this.#rememberedFrom, this.#recordedFrom);
   }
 
   get isBusy(): boolean {
@@ -84,7 +92,7 @@ class Model {
     if (this.isKnown(message.messageId)) return undefined;
     if (this.isClosing) return 'ConversationClosed';
     if (message.whenBusy === 'reject' && this.isBusy) return 'ConversationBusy';
-    const queuedBytes = this.queue.reduce((sum, queued) => sum + bytesOf(queued), bytesOf(message));
+    const queuedBytes = sumOf(this.queue) + bytesOf(message);
     const isFull = this.queue.length === LIMITS.queuedMessages || queuedBytes > LIMITS.queuedBytes;
     return isFull ? 'ConversationQueueFull' : undefined;
   }
@@ -101,16 +109,57 @@ class Model {
   reject(messageId: string): void {
     if (this.rejected.includes(messageId)) return;
     this.rejected = [...this.rejected, messageId].slice(-LIMITS.forgottenOutcomes);
+    // Without brackets and commas.
+    const bytesOfIds = () => Buffer.byteLength(JSON.stringify(this.rejected)) - this.rejected.length - 1;
+    while (bytesOfIds() > LIMITS.rejectedBytes) this.rejected.shift();
   }
 
-  end(message: QueuedMessage, outcome: ExchangeOutcome, nowMs: number): void {
+  end(message: QueuedMessage, outcome: ExchangeOutcome, inputs: ParameterInputs, nowMs: number): void {
     if (this.inFlight?.messageId === message.messageId) this.inFlight = undefined;
     this.queue = this.queue.filter((queued) => queued.messageId !== message.messageId);
     const recorded = { text: message.text, outcome: copy(outcome) };
-    this.ended.push({ recorded, bytes: bytesOf(recorded) });
+    const { messageId, status, index, finishedAt } = outcome;
+    this.ended.push({ recorded, bytes: bytesOf(recorded), rest: [messageId, status, index, finishedAt] });
     this.lastActiveMs = nowMs;
+    this.#carry(inputs, outcome.result?.parameterUpdates ?? {});
     this.#dropTexts();
+    this.#forget();
     this.#noteInSession(outcome, nowMs);
+  }
+
+  totals(): ConversationSnapshot['totals'] {
+    const totals = { answered: 0, interrupted: 0, cancelled: 0, failed: 0, tokens: 0, sessions: this.sessions };
+    for (const { recorded } of this.ended) {
+      totals[recorded.outcome.status]++;
+      totals.tokens += recorded.outcome.result?.totalTokensUsed ?? 0;
+    }
+    return totals;
+  }
+
+  /** Goes over to the next run, with what fits. @returns What it is handed. */
+  roll(): ConversationSnapshot {
+    const newest = this.recorded.at(-1);
+    if (newest !== undefined && bytesOf(this.#snapshot()) >= LIMITS.snapshotBytes) this.#dropText(newest);
+    const snapshot = this.#snapshot();
+    this.runs++;
+    return snapshot;
+  }
+
+  #snapshot(): ConversationSnapshot {
+    return {
+      queue: this.queue,
+      outcomes: this.recorded.map(({ recorded }) => recorded),
+      rejected: this.rejected,
+      forgotten: this.forgotten.map(({ rest }) => rest),
+      nextIndex: this.nextIndex,
+      ...(this.session !== undefined && { session: this.session }),
+      parameters: this.parameters,
+      ...(this.uncarried.length > 0 && { uncarried: this.uncarried }),
+      closing: this.isClosing,
+      totals: this.totals(),
+      lastActiveMs: this.lastActiveMs,
+      runs: this.runs,
+    };
   }
 
   outcomeOf(messageId: string): ExchangeOutcome | undefined {
@@ -138,21 +187,50 @@ class Model {
     return this.#lastEnded(this.forgotten, messageId) !== undefined;
   }
 
+  /** What of the agent's changes has room among the others. */
+  #carry(inputs: ParameterInputs, updates: ParameterUpdates): void {
+    for (const [id, value] of Object.entries(changed(inputs, updates))) {
+      const { [id]: _before, ...others } = this.parameters;
+      const isRoom = bytesOfParameters({ ...others, [id]: value }) <= LIMITS.parameterBytes;
+      this.parameters = { ...others, ...(isRoom && { [id]: value }) };
+      this.uncarried = [...this.uncarried.filter((one) => one !== id), ...(isRoom ? [] : [id])];
+    }
+  }
+
+  get #mostBytes(): number {
+    return LIMITS.recordedBytes - bytesOfParameters(this.parameters);
+  }
+
   /** The oldest texts go until what is left fits; the newest stays in any case. */
   #dropTexts(): void {
-    // The one that leaves the window with this outcome counts until the texts have been dropped.
-    const kept = this.ended.slice(-LIMITS.outcomes - 1);
-    let bytes = kept.reduce((sum, one) => sum + one.bytes, 0);
-    for (const one of kept.slice(0, -1)) {
-      if (bytes <= LIMITS.recordedBytes) break;
-      const { outcome } = one.recorded;
-      if (outcome.textDropped === true) continue;
-      const result = outcome.result && { ...outcome.result, agentMarkdownResponse: '', parameterUpdates: {} };
-      one.recorded = { outcome: { ...outcome, ...(result !== undefined && { result }), textDropped: true } };
+    let bytes = this.recorded.reduce((sum, one) => sum + one.bytes, 0);
+    for (const one of this.recorded.slice(0, -1)) {
+      if (bytes <= this.#mostBytes) break;
+      if (one.recorded.outcome.textDropped === true) continue;
       bytes -= one.bytes;
-      one.bytes = bytesOf(one.recorded);
+      this.#dropText(one);
       bytes += one.bytes;
     }
+  }
+
+  #dropText(one: Ended): void {
+    const { outcome } = copy(one.recorded);
+    if (outcome.result !== undefined)
+      Object.assign(outcome.result, { agentMarkdownResponse: '', parameterUpdates: {} });
+    if (outcome.error !== undefined) delete outcome.error.parameters;
+    one.recorded = { outcome: { ...outcome, textDropped: true } };
+    one.bytes = bytesOf(one.recorded);
+  }
+
+  /** The oldest go until those before the newest fit, and then the oldest of those known by their ids. */
+  #forget(): void {
+    const isTooMuch = ({ recorded }: Model): boolean =>
+      recorded.length > LIMITS.outcomes ||
+      recorded.slice(0, -1).reduce((sum, one) => sum + one.bytes, 0) > this.#mostBytes;
+    while (isTooMuch(this)) this.#recordedFrom++;
+    const isTooLong = ({ forgotten }: Model): boolean =>
+      forgotten.length > LIMITS.forgottenOutcomes || sumOf(forgotten.map(({ rest }) => rest)) > LIMITS.forgottenBytes;
+    while (isTooLong(this)) this.#rememberedFrom++;
   }
 
   #noteInSession({ result, mayStillRun }: ExchangeOutcome, nowMs: number): void {
@@ -246,7 +324,8 @@ class Pair {
 
   /** Continue-as-new: what it hands over is JSON, and gives the same state again. */
   roll(): void {
-    if (this.model.inFlight !== undefined) {
+    const { model } = this;
+    if (model.inFlight !== undefined) {
       expect(() => this.state.snapshot()).toThrow('in flight');
       return;
     }
@@ -255,10 +334,10 @@ class Pair {
     // Nothing is lost or changed on the way: no undefined, no Map, no Date, no number that JSON lacks.
     if (!isDeepStrictEqual(through, snapshot)) expect(through).toStrictEqual(snapshot);
     const before = JSON.stringify(snapshot);
+    expectSame(snapshot, model.roll());
     this.state = ConversationState.of({ agentRid: 'agent', snapshot: through }, this.#nowMs + 1);
     const restored = { ...this.state.snapshot(), runs: snapshot.runs };
     if (JSON.stringify(restored) !== before) expect(restored).toStrictEqual(copy(snapshot));
-    this.model.runs++;
   }
 
   /** Reads the transcript page by page, from an index on. */
@@ -287,9 +366,10 @@ class Pair {
       state.outcomes(),
       model.recorded.map(({ recorded }) => recorded.outcome),
     );
-    expectSame(state.totals, this.#totals());
+    expectSame(state.totals, model.totals());
     expectSame(state.session, model.session);
     expectSame(state.parameters, model.parameters);
+    expectSame(state.uncarriedBy({ messageId: 'any', text: 'any' }), model.uncarried);
     const { isBusy, isClosing, lastActiveMs, runs } = model;
     expectSame(
       [state.isBusy, state.isClosing, state.lastActiveMs, state.runs],
@@ -309,7 +389,8 @@ class Pair {
     const { queue, inFlight } = this.state;
     const places = [...queue, ...(inFlight === undefined ? [] : [inFlight]), ...this.state.outcomes()];
     const indexes = places.map(({ index }) => index);
-    const older = this.model.ended.slice(0, -LIMITS.outcomes).map(({ recorded }) => recorded.outcome.index);
+    const { ended, recorded } = this.model;
+    const older = ended.slice(0, ended.length - recorded.length).map((one) => one.recorded.outcome.index);
     const all = [...indexes, ...older].sort((one, other) => one - other);
     expectSame(
       all,
@@ -324,7 +405,7 @@ class Pair {
     expect(queue.length).toBeLessThanOrEqual(LIMITS.queuedMessages);
     // As handed in: index and time of acceptance come on top of the last one.
     const asHandedIn = queue.map(({ index: _index, acceptedAt: _acceptedAt, ...message }) => message);
-    expect(asHandedIn.reduce((sum, message) => sum + bytesOf(message), 0)).toBeLessThanOrEqual(LIMITS.queuedBytes);
+    expect(sumOf(asHandedIn)).toBeLessThanOrEqual(LIMITS.queuedBytes);
     const recorded = this.model.recorded;
     expect(this.state.outcomes().length).toBeLessThanOrEqual(LIMITS.outcomes);
     const withText = recorded.filter(({ recorded: { text } }) => text !== undefined);
@@ -332,20 +413,12 @@ class Pair {
     if (withText.length > 1) expect(bytes).toBeLessThanOrEqual(LIMITS.recordedBytes);
     // The oldest texts go first: what still has its text is the end of the record.
     expectSame(withText, withText.length === 0 ? [] : recorded.slice(-withText.length));
+    expect(bytesOf(this.state.legacy())).toBeLessThan(LIMITS.snapshotBytes);
     if (this.model.inFlight !== undefined) return;
     const snapshot = this.state.snapshot();
+    expect(bytesOf(snapshot)).toBeLessThan(LIMITS.snapshotBytes);
     expect(snapshot.forgotten.length).toBeLessThanOrEqual(LIMITS.forgottenOutcomes);
     expectSame(snapshot.rejected, this.model.rejected);
-  }
-
-  #totals(): ConversationSnapshot['totals'] {
-    const { ended, sessions } = this.model;
-    const totals = { answered: 0, interrupted: 0, cancelled: 0, failed: 0, tokens: 0, sessions };
-    for (const { recorded } of ended) {
-      totals[recorded.outcome.status]++;
-      totals.tokens += recorded.outcome.result?.totalTokensUsed ?? 0;
-    }
-    return totals;
   }
 
   #record(message: QueuedMessage, ending: Ending): void {
@@ -370,8 +443,7 @@ class Pair {
       ...(!isInSession && mayStillRun !== undefined && { mayStillRun }),
     };
     const inputs = { ...this.model.parameters, ...message.parameterInputs };
-    this.model.end(message, outcome, nowMs);
-    if (isInSession) this.model.parameters = carried(this.model.parameters, inputs, updates);
+    this.model.end(message, outcome, inputs, nowMs);
     this.state.record(message, copy(outcome), inputs, nowMs);
   }
 
@@ -381,9 +453,16 @@ class Pair {
   }
 }
 
-/** What an agent's updates leave for the next exchange. */
-function carried(before: ParameterInputs, inputs: ParameterInputs, updates: ParameterUpdates): ParameterInputs {
-  const next = { ...before };
+/** JSON bytes of parameters, each with its id, a colon and braces. */
+const bytesOfParameters = (parameters: ParameterInputs): number =>
+  Object.entries(parameters).reduce(
+    (sum, [id, value]) => sum + Buffer.byteLength(JSON.stringify(id)) + bytesOf(value) + 3,
+    0,
+  );
+
+/** What of an agent's updates can be an input of the next exchange. */
+function changed(inputs: ParameterInputs, updates: ParameterUpdates): ParameterInputs {
+  const next: ParameterInputs = {};
   for (const [id, { type, value }] of Object.entries(updates)) {
     const input = inputs[id];
     if (type === 'string' && typeof value === 'string') next[id] = { type, value };
@@ -480,6 +559,11 @@ const parameterUpdates: fc.Arbitrary<ParameterUpdates> = fc.record(
   OPTIONAL,
 );
 
+/** A few of these are too many. */
+const longUpdates: fc.Arbitrary<ParameterUpdates> = fc
+  .subarray(['note', 'set', 'long', 'longer', 'longest'], { minLength: 1 })
+  .chain((ids) => longText.map((value) => Object.fromEntries(ids.map((id) => [id, { type: 'string', value }]))));
+
 const messageWith = (text: fc.Arbitrary<string>): fc.Arbitrary<ConversationMessage> =>
   fc.record(
     {
@@ -508,12 +592,12 @@ const malformedMessage = fc.oneof(
   anyId.map((messageId) => ({ messageId, text: 'x', contextsOverride: TOO_MUCH_CONTEXT })),
 ) as fc.Arbitrary<ConversationMessage>;
 
-const endingWith = (answer: fc.Arbitrary<string>): fc.Arbitrary<Ending> =>
+const endingWith = (answer: fc.Arbitrary<string>, updates = parameterUpdates): fc.Arbitrary<Ending> =>
   fc.record(
     {
       status: fc.constantFrom('answered', 'interrupted', 'cancelled', 'failed'),
       answer,
-      updates: parameterUpdates,
+      updates,
       tokens: fc.nat(1_000),
       mayStillRun: fc.constant(true as const),
     },
@@ -588,6 +672,35 @@ describe('a conversation agrees with its model', () => {
       ({ model }) => model.forgotten.length === 20,
     ],
     [
+      'its parameters take as many bytes as they may, and one found no room',
+      ['a', 'b', 'c'].map((id): Operation => {
+        const updates = { [id]: { type: 'string', value: '漢'.repeat(40_000) } };
+        return { do: 'workOff', count: 1, ending: { status: 'answered', answer: 'yes', updates } };
+      }),
+      ({ model }) => Object.keys(model.parameters).length === 2 && model.uncarried.length === 1,
+    ],
+    [
+      'its record, with long parameters beside it, holds so many bytes that the oldest were forgotten',
+      [
+        {
+          do: 'workOff',
+          count: 1,
+          ending: { ...answered('yes'), updates: { long: { type: 'string', value: 'x'.repeat(200_000) } } },
+        },
+        { do: 'workOff', count: LIMITS.outcomes, ending: { status: 'failed', answer: 'x'.repeat(400), updates: {} } },
+      ],
+      ({ model }) => model.recorded.length < LIMITS.outcomes && model.forgotten.length > 0,
+    ],
+    [
+      'its newest answer has no room beside the queue',
+      [
+        { do: 'workOff', count: 1, ending: answered('x'.repeat(900_000)) },
+        { do: 'handInMany', count: 12, text: 'x'.repeat(30_000) },
+        { do: 'roll' },
+      ],
+      ({ model }) => model.recorded[0]?.recorded.outcome.textDropped === true,
+    ],
+    [
       'outcomes were forgotten altogether, and their ids come again',
       [
         ...IDS.map((messageId): Operation => ({ do: 'handIn', message: { messageId, text: 'x' }, bySignal: false })),
@@ -611,6 +724,11 @@ describe('a conversation agrees with its model', () => {
         count: fc.integer({ min: 1, max: 100 }),
         ending: endingWith(fc.oneof(shortText, longText)),
       }),
+      fc.record({
+        do: fc.constant('workOff' as const),
+        count: fc.integer({ min: 1, max: 3 }),
+        ending: endingWith(shortText, longUpdates),
+      }),
       plain('roll'),
     );
     const operation = fc.oneof(...operationsWith(fc.oneof(shortText, longText)), bulk, bulk);
@@ -627,7 +745,6 @@ describe('a conversation agrees with its model', () => {
   });
 });
 
-/** What ought to hold and does not: each fails as soon as it does, and is then to be made an ordinary test. */
 describe('a conversation', () => {
   const message = (messageId: string, more: Partial<ConversationMessage> = {}) => ({ messageId, text: 'x', ...more });
 
@@ -675,26 +792,58 @@ describe('a conversation', () => {
     expect(Buffer.byteLength(JSON.stringify(state.snapshot()))).toBeLessThan(1024 * 1024);
   });
 
-  test.failing.each<[name: string, fill: (state: ConversationState) => void]>([
+  /** Every number of an outcome, each text and each id as long as they come. */
+  const LONG_ID = '\u0001'.repeat(LIMITS.messageIdCharacters);
+  const longIdOf = (n: number): string => `${n}${LONG_ID}`.slice(0, LIMITS.messageIdCharacters);
+
+  function answerMany(state: ConversationState, count: number, idOf: (n: number) => string): void {
+    for (let n = 0; n < count; n++) {
+      submit(state, message(idOf(n)));
+      end(state, state.begin()!, { result: result({ totalTokensUsed: 1_000, sessionTraceId: '0'.repeat(36) }) });
+    }
+  }
+
+  function answerWithParameter(state: ConversationState, id: string, value: string): void {
+    submit(state, message(`parameter ${id}`.slice(0, 50)));
+    end(state, state.begin()!, { result: result({ parameterUpdates: { [id]: { type: 'string', value } } }) });
+  }
+
+  const REMEMBERED = LIMITS.outcomes + LIMITS.forgottenOutcomes;
+
+  test.each<[name: string, fill: (state: ConversationState) => void]>([
     [
       'its messages have ids of the most characters',
+      (state) => answerMany(state, REMEMBERED, (n) => `${n}`.padEnd(LIMITS.messageIdCharacters, '漢')),
+    ],
+    [
+      'its ids are longer as JSON than as UTF-8',
       (state) => {
-        for (let n = 0; n < LIMITS.outcomes + LIMITS.forgottenOutcomes; n++) {
-          submit(state, message(`${n}`.padEnd(LIMITS.messageIdCharacters, '漢')));
-          end(state, state.begin()!, { result: result() });
-        }
+        answerMany(state, REMEMBERED, longIdOf);
+        state.close();
+        for (let n = 0; n < LIMITS.forgottenOutcomes; n++) submit(state, message(longIdOf(REMEMBERED + n)));
       },
     ],
     [
       'its failures have long parameters',
       (state) => {
         const parameters = { details: 'x'.repeat(500), more: 'x'.repeat(500) };
-        for (let n = 0; n < LIMITS.outcomes + LIMITS.forgottenOutcomes; n++) {
+        for (let n = 0; n < REMEMBERED; n++) {
           submit(state, message(`${n}`.padStart(36, '0')));
           end(state, state.begin()!, {
             status: 'failed',
             error: { errorName: 'Name', message: 'message', parameters },
           });
+        }
+        fillQueue(state);
+      },
+    ],
+    [
+      'its failures have long messages, the last a very long one',
+      (state) => {
+        for (let n = 0; n < REMEMBERED; n++) {
+          submit(state, message(`${n}`.padStart(36, '0')));
+          const error = { errorName: 'Name', message: 'x'.repeat(n < REMEMBERED - 1 ? 4_000 : 1_000_000) };
+          end(state, state.begin()!, { status: 'failed', error });
         }
         fillQueue(state);
       },
@@ -710,16 +859,92 @@ describe('a conversation', () => {
     [
       'the agent changes its parameters to long values',
       (state) => {
-        for (let n = 0; n < 11; n++) {
-          submit(state, message(`${n}`));
-          const parameterUpdates = { [`p${n}`]: { type: 'string', value: 'x'.repeat(100_000) } };
-          end(state, state.begin()!, { result: result({ parameterUpdates }) });
-        }
+        for (let n = 0; n < 11; n++) answerWithParameter(state, `p${n}`, 'x'.repeat(100_000));
       },
     ],
-  ])('keeps its snapshot below 1 MiB when %s (not yet)', (_name, fill) => {
+    [
+      'the agent changes more parameters than there is room for ids',
+      (state) => {
+        const ids = Array.from({ length: 2_000 }, (_, n) => `${n}`.padEnd(900, 'x'));
+        const parameterUpdates = Object.fromEntries(ids.map((id) => [id, { type: 'string', value: '' }]));
+        submit(state, message('a'));
+        end(state, state.begin()!, { result: result({ parameterUpdates }) });
+        fillQueue(state);
+      },
+    ],
+    [
+      'all of it is as much as may be',
+      (state) => {
+        state.title = 'x'.repeat(LIMITS.nameBytes - 2);
+        const session = { sessionRid: '漢'.repeat(500), agentVersion: '漢'.repeat(500) };
+        state.useSession({ ...session, estimatedExpiresTime: '漢'.repeat(500), exchangeCount: 1e6, mayBeBusy: true });
+        answerMany(state, REMEMBERED + 200, (n) => `${n}`.padStart(36, '0'));
+        for (let n = 0; n < 30; n++) answerWithParameter(state, `${n}`.padEnd(500, 'x'), 'x'.repeat(10_000));
+        submit(state, message('last', { text: '"'.repeat(LIMITS.queuedBytes / 2 - 1_000) }));
+        end(state, state.begin()!, { result: result({ agentMarkdownResponse: '\u0001'.repeat(300_000) }) });
+        for (let n = 0; n < LIMITS.queuedMessages; n++) submit(state, message(`q${n}`, { text: 'x'.repeat(280) }));
+        for (let n = 0; n < LIMITS.forgottenOutcomes; n++) {
+          submit(state, message(`rejected ${n}`.padEnd(36, '.'), { whenBusy: 'reject' }));
+        }
+        expect(state.queue.length).toBe(LIMITS.queuedMessages);
+      },
+    ],
+  ])('keeps its snapshot below 1 MiB when %s', (_name, fill) => {
     const state = new ConversationState(0);
     fill(state);
-    expect(Buffer.byteLength(JSON.stringify(state.snapshot()))).toBeLessThan(1024 * 1024);
+    const snapshot = state.snapshot();
+    expect(bytesOf(snapshot)).toBeLessThan(1024 * 1024);
+    expect(bytesOf(state.legacy())).toBeLessThan(1024 * 1024);
+    const next = ConversationState.fromSnapshot(copy(snapshot));
+    expect(bytesOf(next.snapshot())).toBeLessThan(1024 * 1024);
+    next.begin();
+    expect(bytesOf(next.legacy())).toBeLessThan(1024 * 1024);
+  });
+
+  test('hands a long last answer over as long as there is room, and keeps it until then', () => {
+    const state = new ConversationState(0);
+    answerMany(state, 100, (n) => `${n}`);
+    submit(state, message('last'));
+    const outcome: Partial<ExchangeOutcome> = { result: result({ agentMarkdownResponse: 'x'.repeat(700_000) }) };
+    end(state, state.begin()!, outcome);
+    expect(state.outcomes()).toHaveLength(101);
+    expect(state.snapshot().outcomes.at(-1)?.outcome).toMatchObject(outcome);
+    fillQueue(state);
+    expect(state.outcomeOf('last')).toMatchObject(outcome);
+    const next = ConversationState.fromSnapshot(copy(state.snapshot()));
+    expect(next.outcomes()).toHaveLength(101);
+    expect(next.outcomeOf('last')).toMatchObject({ status: 'answered', textDropped: true });
+  });
+
+  test('leaves an outcome that was handed to it as it is, when its text has to go', () => {
+    const state = new ConversationState(0);
+    submit(state, message('a'));
+    const { index, acceptedAt } = state.begin()!;
+    const times = { acceptedAt, finishedAt: acceptedAt };
+    const long = result({ agentMarkdownResponse: 'x'.repeat(400_000) });
+    const outcome: ExchangeOutcome = { messageId: 'a', index, status: 'answered', result: long, sends: 1, ...times };
+    const before = copy(outcome);
+    state.record({ ...message('a'), index, acceptedAt }, outcome, {}, 0);
+    answerMany(state, 1, () => 'b');
+    expect(state.outcomeOf('a')).toMatchObject({ textDropped: true });
+    expect(outcome).toEqual(before);
+  });
+
+  test('carries no value that is too large, nor the one before it, until it is small again', () => {
+    const state = new ConversationState(0);
+    const tooLarge = 'x'.repeat(LIMITS.parameterBytes);
+    answerWithParameter(state, 'a', 'small');
+    submit(state, message('b'));
+    const parameterUpdates = { a: { type: 'string', value: tooLarge }, b: { type: 'string', value: 'small, too' } };
+    end(state, state.begin()!, { result: result({ parameterUpdates }) });
+    const next = ConversationState.fromSnapshot(copy(state.snapshot()));
+    expect(next.parameters).toEqual({ b: { type: 'string', value: 'small, too' } });
+    expect(next.uncarriedBy(message('c'))).toEqual(['a']);
+    const parameterInputs = { a: { type: 'string' as const, value: 'given' } };
+    expect(next.uncarriedBy(message('c', { parameterInputs }))).toEqual([]);
+    submit(next, message('c', { parameterInputs }));
+    end(next, next.begin()!, { result: result({ parameterUpdates: { a: { type: 'string', value: 'small again' } } }) });
+    expect(next.uncarriedBy(message('d'))).toEqual([]);
+    expect(next.parameters).toMatchObject({ a: { value: 'small again' } });
   });
 });

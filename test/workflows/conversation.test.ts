@@ -135,6 +135,31 @@ describe('a conversation', () => {
   });
 });
 
+describe('a parameter that the agent has made too large to carry over', () => {
+  test('fails the exchanges that do not bring their own, in later runs too, and nobody’s answer is lost', async () => {
+    const handle = conversation({ maxExchangesPerRun: 2 });
+    const value = '"'.repeat(140_000);
+    const first = handle.ask(`[takes 1s] [set status=${value}]`);
+    const session = await sessionOf(handle);
+    await until('it runs', () => inLedger(session).some(({ status }) => status === 'answering'));
+    // Fails in the moment in which the first has its answer.
+    const second = handle.ask('Status?');
+    expect((await first).result?.parameterUpdates).toEqual({ status: { type: 'string', value } });
+    expect(await second).toMatchObject({ status: 'failed', sends: 0, error: { errorName: 'ParametersTooLarge' } });
+    expect(await handle.ask('Status?')).toMatchObject({ error: { errorName: 'ParametersTooLarge' } });
+    const parameterInputs = { status: { type: 'string' as const, value: 'open' } };
+    expect(await handle.ask({ text: '[set status=shipped]', parameterInputs })).toMatchObject({ status: 'answered' });
+    expect(await handle.ask('Status?')).toMatchObject({ status: 'answered' });
+    expect((await handle.status()).runs).toBeGreaterThan(1);
+  });
+
+  test('is of no matter where parameters are not carried', async () => {
+    const handle = conversation({ carryParameters: false });
+    await handle.ask(`[set status=${'"'.repeat(140_000)}]`);
+    expect(await handle.ask('Status?')).toMatchObject({ status: 'answered' });
+  });
+});
+
 describe('whenBusy', () => {
   const slow = 'Take your time. [takes 1500ms]';
   async function busy(): Promise<{ handle: ConversationHandle; running: Promise<ExchangeOutcome>; session: string }> {
@@ -356,6 +381,7 @@ describe('what is sent by hand', () => {
   test.each([
     ['setTitle', undefined],
     ['setTitle', { title: 7 }],
+    ['setTitle', { title: 'x'.repeat(5_000) }],
     ['submit', undefined],
     ['submit', { text: 'no id' }],
     ['cancelExchange', undefined],
@@ -366,6 +392,17 @@ describe('what is sent by hand', () => {
     await rig.client.client.workflow.getHandle(handle.id).signal(signal, argument);
     expect(await handle.ask('Second')).toMatchObject({ status: 'answered', index: 1 });
   });
+});
+
+test('a conversation that is begun by hand with too much fails with what to mend', async () => {
+  const { workflow } = rig.client.client;
+  const parameterInputs = { note: { type: 'string', value: 'x'.repeat(300_000) } };
+  const handle = await workflow.start('conversationWorkflow', {
+    workflowId: `test/${randomUUID()}`,
+    taskQueue: rig.taskQueue,
+    args: [{ agentRid: rig.simulator.agentRid, parameterInputs }],
+  });
+  await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'InvalidInput' } });
 });
 
 describe('a title', () => {
