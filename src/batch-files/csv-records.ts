@@ -1,7 +1,10 @@
+import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
-import { jsonErrorReason } from './jsonl-lines.js';
-import type { RowProblem } from './row-schema.js';
+import { jsonProblem } from './json-problems.js';
+import { suggestKey } from './misspelt-keys.js';
+import type { RowProblem } from './row-problems.js';
+import { exampleFor } from './row-schema.js';
 
 /** A longer record means that a quote is not closed. */
 const MOST_RECORD_BYTES = 4 * 1024 * 1024;
@@ -22,7 +25,8 @@ interface ParsedRecord {
  */
 export async function* csvRecords(chunks: AsyncIterable<Buffer>): AsyncGenerator<CsvRecord, void, void> {
   const lines = new LineCounter();
-  const parser = Readable.from(lines.watch(chunks)).pipe(
+  const source = Readable.from(lines.watch(chunks));
+  const parser = source.pipe(
     parse({
       bom: true,
       info: true,
@@ -55,51 +59,82 @@ export async function* csvRecords(chunks: AsyncIterable<Buffer>): AsyncGenerator
     else if (error instanceof CsvError)
       yield { line: lines.afterRecordsRead(), problem: { message: csvProblem(error) } };
     else throw error;
+  } finally {
+    // Whoever stops reading ends the parser alone, and the file would stay open.
+    const isClosed = source.closed ? undefined : once(source, 'close');
+    source.destroy();
+    await isClosed;
   }
 }
 
 function headerProblem(columns: string[]): RowProblem | undefined {
-  const missing = ['id', 'question'].filter((name) => !columns.includes(name));
-  const hasText = columns.includes('turns');
-  const lacking = missing.filter((name) => name === 'id' || !hasText);
-  const repeated = columns.find((name, position) => columns.indexOf(name) !== position);
+  const repeated = columns.find((name, position) => name !== '' && columns.indexOf(name) !== position);
   if (repeated !== undefined) return { field: repeated, message: 'names two columns; rename one of them' };
+  const missing = ['id', 'question'].filter((name) => !columns.includes(name));
+  const lacking = missing.filter((name) => name === 'id' || !columns.includes('turns'));
   if (lacking.length === 0) return undefined;
-  const separator = columns.length === 1 ? [';', '\t', '|'].find((mark) => columns[0]?.includes(mark)) : undefined;
-  const hint =
-    separator === undefined ? '' : `; the columns seem to be separated by ${JSON.stringify(separator)}, use commas`;
   const names = lacking.map((name) => `"${name}"`).join(' and ');
-  return { message: `must name the columns, and lacks ${names}; begin the file with a line like id,question${hint}` };
+  return { message: `must name the columns, and lacks ${names}; ${headerRemedy(columns, lacking)}` };
+}
+
+function headerRemedy(columns: string[], lacking: string[]): string {
+  const [header = ''] = columns;
+  const separator = columns.length === 1 ? [';', '\t', '|'].find((mark) => header.includes(mark)) : undefined;
+  if (separator !== undefined)
+    return `the columns seem to be separated by ${JSON.stringify(separator)}, separate them by commas`;
+  if (/^[{[]/.test(header)) return 'it looks like JSON, name the file .jsonl';
+  const near = lacking.flatMap((name) =>
+    columns.filter((column) => suggestKey(column, [name]) !== undefined).slice(0, 1),
+  );
+  if (near.length === lacking.length)
+    return `rename ${near.map((column, nth) => `${JSON.stringify(column)} to "${lacking[nth]}"`).join(' and ')}`;
+  return 'begin the file with a line like id,question';
 }
 
 function valueOf(columns: string[], record: string[]): { value: unknown } | { problem: RowProblem } {
-  if (record.length !== columns.length) {
-    const message = `has ${record.length} cells, but the first line names ${columns.length} columns; put cells with commas in double quotes`;
-    return { problem: { message } };
-  }
+  if (record.length !== columns.length) return { problem: { message: cellCountProblem(columns.length, record) } };
   const value: Record<string, unknown> = {};
   for (const [position, name] of columns.entries()) {
     const cell = record[position] ?? '';
     const isRequired = name === 'id' || (name === 'question' && !columns.includes('turns'));
     if (cell === '' && !isRequired) continue;
-    if (!JSON_COLUMNS.has(name)) {
-      value[name] = cell;
-      continue;
-    }
-    try {
-      value[name] = JSON.parse(cell) as unknown;
-    } catch (error) {
-      return { problem: { field: name, message: `must hold JSON: ${jsonErrorReason(error)}; mend the cell` } };
-    }
+    const found = cellValue(name, cell, position);
+    if ('problem' in found) return found;
+    value[name] = found.value;
   }
   return { value };
+}
+
+function cellCountProblem(columnCount: number, record: string[]): string {
+  const met = `has ${record.length} ${record.length === 1 ? 'cell' : 'cells'}, but the first line names ${columnCount} columns`;
+  if (record.length > columnCount) return `${met}; put cells with commas in double quotes`;
+  return `${met}; add the cells that are missing, empty ones too`;
+}
+
+function cellValue(name: string, cell: string, position: number): { value: unknown } | { problem: RowProblem } {
+  // Spreadsheets leave columns without a name behind, and then they are empty.
+  if (name === '')
+    return { problem: { message: `has text in column ${position + 1}, which has no name; name it in the first line` } };
+  const problem = (message: string) => ({ problem: { field: name, message } });
+  if (cell.includes('\0')) return problem('holds a NUL character; save the file as UTF-8 without them');
+  if (position === 0 && cell.startsWith('\uFEFF'))
+    return problem('begins with a byte order mark, which stands at the beginning of a file only; remove it');
+  if (!JSON_COLUMNS.has(name)) return { value: cell };
+  try {
+    return { value: JSON.parse(cell) as unknown };
+  } catch (error) {
+    const example = (exampleFor(name) ?? '').replaceAll('"', '""');
+    const { reason, remedy = 'mend it' } = jsonProblem(cell, error);
+    return problem(`must hold JSON: ${reason}; ${remedy}, or write the cell like "${example}"`);
+  }
 }
 
 function csvProblem(error: CsvError): string {
   switch (error.code) {
     case 'CSV_QUOTE_NOT_CLOSED':
-    case 'CSV_MAX_RECORD_SIZE':
       return 'begins a record whose double quote is not closed; close it';
+    case 'CSV_MAX_RECORD_SIZE':
+      return `begins a record longer than ${MOST_RECORD_BYTES} bytes, as where a double quote is not closed; close it, or shorten the record`;
     case 'CSV_INVALID_CLOSING_QUOTE':
     case 'INVALID_OPENING_QUOTE':
     case 'CSV_NON_TRIMABLE_CHAR_AFTER_CLOSING_QUOTE':
@@ -141,7 +176,7 @@ class LineCounter {
       }
       if (!isWhole(decoder)) throw new NotUtf8Error(this.#lines + this.#newlines.length);
     } catch (error) {
-      this.onError(error instanceof Error ? error : new Error(String(error)));
+      this.onError(error as Error);
     }
   }
 

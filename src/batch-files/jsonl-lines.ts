@@ -1,4 +1,5 @@
-import type { RowProblem } from './row-schema.js';
+import { jsonProblem } from './json-problems.js';
+import { isObject, type RowProblem } from './row-problems.js';
 
 /** Longer lines are not held in memory: no row may be that long. */
 const MOST_LINE_BYTES = 4 * 1024 * 1024;
@@ -8,51 +9,68 @@ const CARRIAGE_RETURN = 0x0d;
 /** One line of a JSONL file: its value, or why there is none. */
 export type JsonLine = { line: number } & ({ value: unknown } | { problem: RowProblem });
 
-/** Reads JSON values, one a line. A byte order mark, CRLF and blank lines are accepted. */
+type ParsedLine = { value: unknown } | { problem: RowProblem; isTorn?: boolean; isWholeFile?: boolean };
+
+/**
+ * Reads JSON values, one a line. A byte order mark, CRLF and blank lines are accepted.
+ *
+ * A value that is written over several lines is one problem, not one for each: after a line that ends too early, those that
+ * hold no object are passed over.
+ */
 export async function* jsonLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<JsonLine, void, void> {
   let line = 0;
+  let isFirst = true;
+  let isInTornValue = false;
   for await (const bytes of splitLines(chunks)) {
     line++;
-    if (bytes === 'tooLong') {
-      yield { line, problem: { message: `is longer than ${MOST_LINE_BYTES} bytes; write one row a line` } };
+    const parsed = bytes === 'tooLong' ? TOO_LONG : parseLine(bytes, line === 1, isFirst);
+    if (parsed === undefined) continue;
+    isFirst = false;
+    if ('value' in parsed) {
+      if (isInTornValue && !isObject(parsed.value)) continue;
+      isInTornValue = false;
+      yield { line, value: parsed.value };
       continue;
     }
-    const parsed = parseLine(bytes, line === 1);
-    if (parsed !== undefined) yield { line, ...parsed };
+    if (isInTornValue) continue;
+    isInTornValue = parsed.isTorn === true;
+    yield { line, problem: parsed.problem };
+    if (parsed.isWholeFile === true) return;
   }
 }
 
-function parseLine(bytes: Buffer, isFirst: boolean): { value: unknown } | { problem: RowProblem } | undefined {
+const TOO_LONG: ParsedLine = {
+  problem: { message: `is longer than ${MOST_LINE_BYTES} bytes; write one row a line` },
+};
+
+/** @param isFirst Nothing but blank lines stands before it. */
+function parseLine(bytes: Buffer, isAtStart: boolean, isFirst: boolean): ParsedLine | undefined {
   let text: string;
   try {
     // Drops a byte order mark by itself.
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: !isFirst }).decode(bytes);
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: !isAtStart }).decode(bytes);
   } catch {
     return { problem: { message: 'is not UTF-8; save the file as UTF-8' } };
   }
-  if (text.trim() === '') return undefined;
+  // `trim` takes a byte order mark for a space.
+  if (/^[^\S\uFEFF]*$/.test(text)) return undefined;
+  if (text.includes('\0'))
+    return { problem: { message: 'holds a NUL character; save the file as UTF-8 without them' } };
   try {
     return { value: JSON.parse(text) as unknown };
   } catch (error) {
-    return { problem: { message: jsonProblem(text, error) } };
+    if (isFirst && /^\s*\[/.test(text)) return { problem: { message: BEGINS_ARRAY }, isWholeFile: true };
+    if (isFirst && CSV_HEADER.test(text)) return { problem: { message: IS_CSV }, isWholeFile: true };
+    const { reason, remedy = 'mend it, or take it out', isTorn } = jsonProblem(text, error);
+    const message = `is not valid JSON: ${reason}; ${isTorn ? WHOLE_ON_ONE_LINE : remedy}`;
+    return { problem: { message }, isTorn };
   }
 }
 
-function jsonProblem(text: string, error: unknown): string {
-  if (/^\s*\[/.test(text)) return 'begins an array; write one JSON object a line instead (JSONL)';
-  return `is not valid JSON: ${jsonErrorReason(error)}; mend it, or take it out`;
-}
-
-/** V8's reason without the piece of the input that it quotes. */
-export function jsonErrorReason(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  const position = / in JSON at position (\d+)/.exec(message)?.[1];
-  const reason = message
-    .replace(/ in JSON at position.*$/s, '')
-    .replace(/, (?:\.\.\.)?".*$/s, '')
-    .replace(/ is not valid JSON$/, '');
-  return reason + (position === undefined ? '' : ` at column ${Number(position) + 1}`);
-}
+const CSV_HEADER = /^"?(?:id|question)"?[,;\t]/i;
+const IS_CSV = 'looks like the header of a CSV file; name the file .csv';
+const WHOLE_ON_ONE_LINE = 'write each row whole on one line (jq -c . makes such lines)';
+const BEGINS_ARRAY = `begins an array; write one JSON object a line instead (jq -c '.[]' makes such lines)`;
 
 async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer | 'tooLong', void, void> {
   let pieces: Buffer[] = [];

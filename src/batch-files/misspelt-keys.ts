@@ -8,10 +8,11 @@ export function suggestKey(key: string, known: readonly string[]): string | unde
 
 /**
  * Whether an unknown key can only be a slip: the same letters in another spelling (`agent_rid`), or a long word with at
- * most two wrong. Short ones (`ids`, `turn`) may well be a field of the user's own.
+ * most two wrong after the first. Short ones (`ids`, `turn`), and a `headline` beside our `deadline`, may well be a field of
+ * the user's own.
  */
 export function isLikelyMeant(key: string, meant: string): boolean {
-  return squeezed(key) === squeezed(meant) || meant.length >= LONG_KEY;
+  return squeezed(key) === squeezed(meant) || (meant.length >= LONG_KEY && key[0] === meant[0]);
 }
 
 const squeezed = (key: string): string => key.toLowerCase().replaceAll(/[^a-z]/g, '');

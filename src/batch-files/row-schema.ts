@@ -2,20 +2,18 @@ import * as z from 'zod';
 import { inputContextSchema, parameterValueSchema } from '../checks/exchange-schemas.js';
 import type { BatchRow } from '../protocol/batch.js';
 import { LIMITS } from '../protocol/defaults.js';
+import { DEADLINE_EXAMPLE, deadlineProblem } from './deadline.js';
 import { isLikelyMeant, suggestKey } from './misspelt-keys.js';
+import { isOpenAiLine, OPENAI_FIELDS, readOpenAiLine } from './openai-line.js';
+import { type Examples, kindOf, type RowProblem, rowProblems } from './row-problems.js';
 
-/** What is wrong with one row. */
-export interface RowProblem {
-  field?: string;
-  message: string;
-}
-
-/** A row, or what is wrong with it. */
-export type ParsedRow = { row: BatchRow } | { problems: RowProblem[] };
+/** A row, with the name that its id has in the file, or what is wrong with it. */
+export type ParsedRow = { row: BatchRow; idField: string } | { problems: RowProblem[] };
 
 const text = z
   .string()
   .refine((value) => value.trim() !== '', 'is empty; give it a text, or take the row out')
+  .refine((value) => !hasHalfCharacter(value), 'holds half a character, as a text cut in its middle does; mend it')
   .refine((value) => Buffer.byteLength(value) <= LIMITS.textBytes, {
     error: ({ input }) =>
       `takes ${Buffer.byteLength(String(input))} bytes, and at most ${LIMITS.textBytes} are sent in one message; shorten or split it`,
@@ -25,7 +23,9 @@ const text = z
 const inputFields = {
   id: z
     .string()
-    .min(1, 'is empty; give every row an id of its own')
+    .refine((value) => value.trim() !== '', 'is empty; give every row an id of its own')
+    .refine((value) => !/[\p{Cc}\uFEFF]/u.test(value), 'holds a control character; write it on one line, without tabs')
+    .refine((value) => !hasHalfCharacter(value), 'holds half a character, as a text cut in its middle does; mend it')
     .max(LIMITS.messageIdCharacters, `is longer than ${LIMITS.messageIdCharacters} characters; shorten it`),
   question: text.optional(),
   turns: z.array(text).min(1, 'is empty; give at least one text').optional(),
@@ -33,9 +33,30 @@ const inputFields = {
   agentVersion: z.string().min(1, 'is empty; name a version, or leave the field out').optional(),
   parameterInputs: z.record(z.string().min(1), parameterValueSchema).optional(),
   contextsOverride: z.array(inputContextSchema).optional(),
+  mode: z.enum(['streaming', 'blocking']).optional(),
+  deadline: z
+    .string({ error: ({ input }) => deadlineProblem(input) })
+    .refine((value) => deadlineProblem(value) === undefined, { error: ({ input }) => deadlineProblem(input) })
+    .optional(),
   metadata: z.record(z.string(), z.unknown()).optional(),
 };
 const rowSchema = z.looseObject(inputFields);
+
+const EXAMPLES: Examples = {
+  id: '"q1"',
+  question: '"Where is order 4711?"',
+  turns: '["Which are late?", "Draft a mail about the first."]',
+  agentRid: '"ri.aip-agents..agent.…"',
+  agentVersion: '"2.0"',
+  parameterInputs: '{"team": {"type": "string", "value": "north"}}',
+  contextsOverride: '[{"type": "objectContext", "objectRids": ["ri.…"], "propertyTypeRids": ["ri.…"]}]',
+  mode: '"streaming"',
+  deadline: `"${DEADLINE_EXAMPLE}"`,
+  metadata: '{"team": 7}',
+};
+
+/** How a field's value may be written, as JSON; absent for fields that mean nothing here. */
+export const exampleFor = (field: string): string | undefined => EXAMPLES[field];
 
 /** The names of the fields that mean something in an input row. */
 export const INPUT_FIELDS: readonly string[] = Object.keys(inputFields);
@@ -54,58 +75,101 @@ const OUTPUT_FIELDS: ReadonlySet<string> = new Set([
   'finishedAt',
 ]);
 
-/** Checks one decoded value as a row. */
+/** Checks one decoded value as a row: one of ours, or a line of an input file of OpenAI's Batch API. */
 export function parseRow(value: unknown): ParsedRow {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return {
-      problems: [{ message: `is ${kindOf(value)}, but each row must be a JSON object like {"id": …, "question": …}` }],
-    };
+  if (typeof value !== 'object' || value === null) {
+    const message = `is ${kindOf(value)}, but each row must be a JSON object; write it like {"id": "q1", "question": "…"}`;
+    return { problems: [{ message }] };
+  }
+  if (Array.isArray(value)) {
+    const message = `is an array, but each row must be a JSON object; write one object a line (jq -c '.[]' makes such lines)`;
+    return { problems: [{ message }] };
   }
   const fields = value as Record<string, unknown>;
+  if (!isOpenAiLine(fields)) return checkRow(fields, [...misspelt(fields, INPUT_FIELDS), ...textProblems(fields)]);
+  const read = readOpenAiLine(fields);
+  const problems = misspelt(fields, OPENAI_FIELDS);
+  if ('problems' in read) return { problems: together(read.problems, problems, fields) };
+  return checkRow(read.fields, problems, read.placeOf);
+}
+
+/** @param placeOf The path, in what was read, of a field of the row. */
+function checkRow(
+  fields: Record<string, unknown>,
+  spelling: SpellingProblem[],
+  placeOf: (field: string) => string = (field) => field,
+): ParsedRow {
   const parsed = rowSchema.safeParse(fields);
-  const problems = [
-    ...(parsed.success ? [] : parsed.error.issues.map((issue) => problemOf(issue, fields))),
-    ...textProblems(fields),
-  ];
+  const ofFields = parsed.success ? [] : rowProblems(parsed.error, fields, EXAMPLES);
+  const placed = ofFields.map(({ field = '', message }) => ({ field: placeOf(field), message }));
+  const problems = together(placed, spelling, fields);
   if (!parsed.success || problems.length > 0) return { problems };
   const row = rowOf(parsed.data);
   const bytes = Buffer.byteLength(JSON.stringify(row));
-  if (bytes <= LIMITS.shardBytes) return { row };
+  if (bytes <= LIMITS.shardBytes) return { row, idField: placeOf('id') };
   const message = `takes ${bytes} bytes, and a row may take ${LIMITS.shardBytes}; shorten its texts, or split it into several rows`;
   return { problems: [{ message }] };
 }
 
-/** Exactly one of `question` and `turns`; and no field that is nearly one of ours, since it would be passed over unseen. */
+/** A field that is missing under its name and there under another is one problem: the misspelt one. */
+function together(problems: RowProblem[], spelling: SpellingProblem[], fields: Record<string, unknown>): RowProblem[] {
+  const isMisspelt = (field: string | undefined) =>
+    field !== undefined && fields[field] === undefined && spelling.some(({ meant }) => meant === field);
+  return [
+    ...problems.filter(({ field }) => !isMisspelt(field)),
+    ...spelling.map(({ field, message }) => ({ ...(field !== undefined && { field }), message })),
+  ];
+}
+
+interface SpellingProblem extends RowProblem {
+  /** The field that is probably meant. */
+  meant?: string;
+}
+
+/** Fields that are nearly one of ours: they would be passed over unseen. */
+function misspelt(fields: Record<string, unknown>, known: readonly string[]): SpellingProblem[] {
+  const hasText = fields['question'] !== undefined || fields['turns'] !== undefined;
+  const isMissing = (name: string) =>
+    fields[name] === undefined && !(hasText && (name === 'question' || name === 'turns'));
+  return Object.keys(fields)
+    .filter((key) => !known.includes(key) && !isOutputField(key, fields))
+    .map((key) => ({ key, meant: suggestKey(key, known) }))
+    .filter(({ key, meant }) => meant !== undefined && isMissing(meant) && isLikelyMeant(key, meant))
+    .map(({ key, meant = '' }) => ({
+      field: key,
+      message: `is no field of a row; did you mean "${meant}"? Rename it`,
+      meant,
+    }));
+}
+
+/** Exactly one of `question` and `turns`. */
 function textProblems(fields: Record<string, unknown>): RowProblem[] {
-  const unknownKeys = Object.keys(fields).filter((key) => !INPUT_FIELDS.includes(key) && !isOutputField(key, fields));
-  const misspelt = unknownKeys
-    .map((key) => ({ key, meant: suggestKey(key, INPUT_FIELDS) }))
-    .filter(({ key, meant }) => meant !== undefined && fields[meant] === undefined && isLikelyMeant(key, meant))
-    .map(({ key, meant }) => ({ field: key, message: `is no field of a row; did you mean "${meant}"? Rename it` }));
   const hasQuestion = fields['question'] !== undefined;
   const hasTurns = fields['turns'] !== undefined;
-  if (hasQuestion && hasTurns) {
-    return [
-      ...misspelt,
-      { field: 'turns', message: 'stands beside "question"; a row has one of the two, keep that one' },
-    ];
+  if (hasQuestion && hasTurns)
+    return [{ field: 'turns', message: 'stands beside "question"; a row has one of the two, keep that one' }];
+  const isNearlyThere = misspelt(fields, ['question', 'turns']).length > 0;
+  if (hasQuestion || hasTurns || isNearlyThere) return [];
+  if (Array.isArray(fields['messages'])) {
+    const message = 'is no field of a row; write the texts of its user messages as "turns"';
+    return [{ field: 'messages', message }];
   }
-  if (hasQuestion || hasTurns || misspelt.length > 0) return misspelt;
   return [{ message: 'has neither "question" nor "turns"; give it one of them' }];
 }
 
 function rowOf(data: z.infer<typeof rowSchema>): BatchRow {
-  const { id, question, turns, agentRid, agentVersion, parameterInputs, contextsOverride, metadata, ...others } = data;
+  const { id, question, turns, agentRid, agentVersion, parameterInputs, contextsOverride, ...rest } = data;
+  const { mode, deadline, metadata, ...others } = rest;
   const extra = Object.entries(others).filter(([key]) => !isOutputField(key, data));
   return {
     id,
     turns: turns ?? [question ?? ''],
     ...(agentRid !== undefined && { agentRid }),
     ...(agentVersion !== undefined && { agentVersion }),
-    ...(parameterInputs !== undefined && {
-      parameterInputs,
-    }),
+    ...(parameterInputs !== undefined && { parameterInputs }),
     ...(contextsOverride !== undefined && { contextsOverride }),
+    ...(mode !== undefined && { mode }),
+    ...(deadline !== undefined && { deadline }),
     ...(metadata !== undefined && { metadata }),
     ...(extra.length > 0 && { extra: Object.fromEntries(extra) }),
   };
@@ -116,37 +180,5 @@ function isOutputField(key: string, fields: Record<string, unknown>): boolean {
   return OUTPUT_FIELDS.has(key) && typeof fields['status'] === 'string' && Array.isArray(fields['exchanges']);
 }
 
-function problemOf(issue: z.core.$ZodIssue, fields: Record<string, unknown>): RowProblem {
-  const field = fieldPath(issue.path);
-  if (issue.code !== 'invalid_type') return { field, message: lowerFirst(issue.message) };
-  const value = issue.path.reduce<unknown>(
-    (inner, key) => (inner as Record<PropertyKey, unknown> | null)?.[key],
-    fields,
-  );
-  if (value === undefined) {
-    const remedy = field === 'id' ? '; give every row an id of its own' : `; give it ${withArticle(issue.expected)}`;
-    return { field, message: `is missing${remedy}` };
-  }
-  const remedy = typeof value === 'number' && issue.expected === 'string' ? '; put it in quotes, like "7"' : '';
-  const orLeaveOut = value === null && field !== 'id' ? ', or leave the field out' : '';
-  return { field, message: `is ${kindOf(value)}, but must be ${withArticle(issue.expected)}${orLeaveOut}${remedy}` };
-}
-
-function fieldPath(path: readonly PropertyKey[]): string {
-  return path
-    .map((part, depth) => (typeof part === 'number' ? `[${part}]` : `${depth > 0 ? '.' : ''}${String(part)}`))
-    .join('');
-}
-
-function kindOf(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'an array';
-  return withArticle(typeof value);
-}
-
-const withArticle = (noun: string): string => {
-  const name = noun === 'record' ? 'object' : noun;
-  return `${/^[aeiou]/.test(name) ? 'an' : 'a'} ${name}`;
-};
-
-const lowerFirst = (message: string): string => message.charAt(0).toLowerCase() + message.slice(1);
+/** Half of a surrogate pair has no UTF-8: no two servers make the same text of it. */
+const hasHalfCharacter = (value: string): boolean => /\p{Surrogate}/u.test(value);
