@@ -12,7 +12,7 @@ import { orAborted } from './abort.js';
 import type { ClientContext } from './connection.js';
 import { runStatus } from './describe-conversation.js';
 import type { EndStatus } from './errors.js';
-import { ConversationEndedError, ConversationNotFoundError, NoWorkerError } from './errors.js';
+import { ConversationEndedError, ConversationNotFoundError, UnansweredError } from './errors.js';
 import type { ConversationTarget } from './start-conversation.js';
 import { beforeReopening, startOptions } from './start-conversation.js';
 import { withUpdateSlot } from './update-slots.js';
@@ -85,7 +85,11 @@ async function askUntilDecided(
       return await outcome;
     } catch (error) {
       options.signal?.throwIfAborted();
-      const again = await judge(context, target.conversationId, error, accepted);
+      const again = await judge(context, target.conversationId, error, {
+        accepted,
+        signal: options.signal,
+        unreachableTimeoutMs,
+      });
       if (again === 'unreachable') {
         unreachableSince ??= Date.now();
         if (Date.now() - unreachableSince > unreachableTimeoutMs) {
@@ -95,7 +99,7 @@ async function askUntilDecided(
         unreachableSince = undefined;
       }
       if (again === 'now') attempt = -1;
-      else await delay(backoffMs(attempt), undefined, options.signal === undefined ? {} : { signal: options.signal });
+      else await pause(attempt, options.signal);
     }
   }
 }
@@ -103,18 +107,32 @@ async function askUntilDecided(
 const backoffMs = (attempt: number): number =>
   Math.min(BACKOFF.capMs, BACKOFF.baseMs * BACKOFF.factor ** attempt) * (0.5 + Math.random() / 2);
 
+const pause = (attempt: number, signal: AbortSignal | undefined): Promise<void> =>
+  delay(backoffMs(attempt), undefined, signal === undefined ? {} : { signal });
+
+/** How long, and for whom, an answer is tried for. */
+interface Asking {
+  /** The conversation has accepted the message. */
+  accepted: boolean;
+  signal: AbortSignal | undefined;
+  unreachableTimeoutMs: number;
+}
+
 /** Whether to ask again, and how; throws what the caller shall see. */
 async function judge(
   context: ClientContext,
   conversationId: string,
   error: unknown,
-  accepted: boolean,
+  asking: Asking,
 ): Promise<'now' | 'later' | 'unreachable'> {
   const failure = applicationFailureOf(error);
   if (failure?.type === FAILURE_TYPES.conversationRolledOver) return 'now';
   // The run ended under an accepted message: as new (the message is in the next run), or for good.
-  if (failure?.type === 'AcceptedUpdateCompletedWorkflow' || (accepted && error instanceof WorkflowNotFoundError)) {
-    const status = await endStatus(context, conversationId);
+  if (
+    failure?.type === 'AcceptedUpdateCompletedWorkflow' ||
+    (asking.accepted && error instanceof WorkflowNotFoundError)
+  ) {
+    const status = await endStatus(context, conversationId, asking);
     if (status === undefined) return 'now';
     throw new ConversationEndedError(conversationId, status);
   }
@@ -127,14 +145,31 @@ async function judge(
   if (code === GRPC.unavailable) return 'unreachable';
   const translated = translateError(error, context, conversationId);
   // No worker was there to tell what an ended conversation has answered: one will come.
-  if (translated instanceof NoWorkerError) return 'later';
+  if (translated instanceof UnansweredError) return 'later';
   throw translated;
 }
 
-/** How the newest run of a conversation ended; absent while it runs. */
-async function endStatus(context: ClientContext, conversationId: string): Promise<EndStatus | undefined> {
-  const status = runStatus(await context.client.workflow.getHandle(conversationId).describe());
-  return status === 'running' ? undefined : status;
+/** How the newest run of a conversation ended; absent while it runs. Gets over an outage of Temporal as `ask` does. */
+async function endStatus(
+  context: ClientContext,
+  conversationId: string,
+  { signal, unreachableTimeoutMs }: Asking,
+): Promise<EndStatus | undefined> {
+  const sinceMs = Date.now();
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const status = runStatus(await context.client.workflow.getHandle(conversationId).describe());
+      return status === 'running' ? undefined : status;
+    } catch (error) {
+      signal?.throwIfAborted();
+      const code = grpcStatus(error)?.code;
+      const mayPass = code === GRPC.unavailable || (code !== undefined && PASSING.includes(code));
+      if (!mayPass || Date.now() - sinceMs > unreachableTimeoutMs) {
+        throw translateError(error, context, conversationId);
+      }
+      await pause(attempt, signal);
+    }
+  }
 }
 
 type Started = { handle: WorkflowUpdateHandle<ExchangeOutcome> } | { outcome: ExchangeOutcome };

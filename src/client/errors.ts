@@ -107,8 +107,13 @@ export class SearchAttributesMissingError extends AipClientError {
   }
 }
 
-/** No worker answers on the task queue: questions to a conversation's state need one. */
-export class NoWorkerError extends AipClientError {
+/** A question to the state of a workflow got no answer in time, though workers poll its task queue. It may get one later. */
+export class UnansweredError extends AipClientError {
+  override readonly name: string = 'UnansweredError';
+}
+
+/** No worker polls the task queue: questions to a conversation's state need one. */
+export class NoWorkerError extends UnansweredError {
   override readonly name = 'NoWorkerError';
   constructor(readonly taskQueue: string) {
     super(`No worker polls task queue ${taskQueue}: start one with \`aip-temporal worker\``);

@@ -6,7 +6,7 @@ import type { ExchangeOutcome } from '../protocol/exchange.js';
 import type { ClientContext } from './connection.js';
 import type { PendingActivity, Wait } from './pending-activities.js';
 import { exchangeProgress, pendingActivities, waitOf } from './pending-activities.js';
-import { ConversationNotFoundError, NoWorkerError } from './errors.js';
+import { ConversationNotFoundError, NoWorkerError, UnansweredError } from './errors.js';
 import type { RestartEvent, TextEvent } from './live-text.js';
 import { LiveText } from './live-text.js';
 import { workersOf } from './task-queue-workers.js';
@@ -164,7 +164,7 @@ class ExchangeLook {
       return await queryWorker(this.context, conversationId, QUERY_TIMEOUT_MS, run);
     } catch (error) {
       const known = translateError(error, this.context, conversationId);
-      if (known instanceof NoWorkerError) return undefined;
+      if (known instanceof UnansweredError) return undefined;
       if (known instanceof ConversationNotFoundError && this.followed.outcome !== undefined) return undefined;
       throw known;
     }

@@ -1,6 +1,11 @@
 import type { TypedSearchAttributes as SearchAttributes } from '@temporalio/common';
 import { TypedSearchAttributes } from '@temporalio/common';
-import { WorkflowExecutionAlreadyStartedError, type WorkflowHandle, WorkflowNotFoundError } from '@temporalio/client';
+import {
+  QueryNotRegisteredError,
+  WorkflowExecutionAlreadyStartedError,
+  type WorkflowHandle,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
 import type { ConversationInput, ConversationSnapshot } from '../protocol/conversation.js';
 import { legacyQuery, outcomeQuery } from '../protocol/conversation.js';
 import type { ExchangeOutcome } from '../protocol/exchange.js';
@@ -45,13 +50,20 @@ export async function beforeReopening(
       queryWorker(context, conversationId, QUERY_TIMEOUT_MS, run);
     const known = await query((asked) => asked.query(outcomeQuery, { messageId }));
     if (known.state === 'finished') return { outcome: known.outcome };
-    const { session, ...recorded } = await query((asked) => asked.query(legacyQuery));
+    const legacy = await query((asked) => asked.query(legacyQuery)).catch(absentOnOlderWorkers);
+    if (legacy === undefined) return {};
+    const { session, ...recorded } = legacy;
     const goesOn = status.name === 'COMPLETED' && session !== undefined;
     return { input: { snapshot: { ...recorded, ...(goesOn && { session }), lastActiveMs: Date.now() } } };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError || endedBeforeItBegan(error)) return {};
     throw error;
   }
+}
+
+/** A worker that is older than this client does not know the query: the conversation then begins anew. */
+function absentOnOlderWorkers(error: unknown): undefined {
+  if (!(error instanceof QueryNotRegisteredError)) throw error;
 }
 
 /** Terminated before any worker had seen it: it has recorded nothing. */

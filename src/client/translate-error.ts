@@ -25,10 +25,10 @@ import {
   ConversationNotRunningError,
   ConversationQueueFullError,
   InvalidMessageError,
-  NoWorkerError,
   SearchAttributesMissingError,
   TemporalRefusedError,
   TemporalUnreachableError,
+  UnansweredError,
 } from './errors.js';
 import { searchAttributeCommand } from './search-attributes.js';
 
@@ -125,9 +125,11 @@ function translateStatus(error: unknown, context: ClientContext, conversationId:
       return new TemporalUnreachableError(addressOf(context.client), status.details);
     case GRPC.cancelled:
     case GRPC.deadlineExceeded:
+      // Past a time limit of ours, gRPC may also say "cancelled".
+      return error instanceof ServiceError
+        ? new UnansweredError(`Temporal gave no answer in time about ${conversationId}: try again`)
+        : undefined;
     case GRPC.failedPrecondition:
-      // A query is the only call of ours that waits for a worker with a time limit; past it, gRPC may also say "cancelled".
-      return error instanceof ServiceError ? new NoWorkerError(context.taskQueue) : undefined;
     case GRPC.invalidArgument:
       if (missing.length > 0 && /search attribute/i.test(status.details)) {
         return new SearchAttributesMissingError(missing, searchAttributeCommand(namespace), status.details);

@@ -1,7 +1,8 @@
-import type { WorkflowHandle } from '@temporalio/client';
+import { QueryNotRegisteredError, type WorkflowHandle } from '@temporalio/client';
 import type { ClientContext } from './connection.js';
-import { NoWorkerError } from './errors.js';
+import { NoWorkerError, UnansweredError } from './errors.js';
 import { workersOf } from './task-queue-workers.js';
+import { GRPC, grpcStatus } from './translate-error.js';
 
 /**
  * Runs a query on a workflow, if there is a worker to answer it.
@@ -10,7 +11,8 @@ import { workersOf } from './task-queue-workers.js';
  * retrying those when nobody wants them any more. So workers are looked for first.
  *
  * @param timeoutMs Limit in any case (milliseconds).
- * @throws NoWorkerError when nobody polls the workflow's task queue; what the SDK throws.
+ * @throws NoWorkerError when nobody polls the workflow's task queue; UnansweredError when somebody does, and the answer does
+ *   not come; what else the SDK throws.
  */
 export async function queryWorker<T>(
   context: ClientContext,
@@ -20,10 +22,28 @@ export async function queryWorker<T>(
 ): Promise<T> {
   const { workflow, connection } = context.client;
   const handle = workflow.getHandle(workflowId);
+  let taskQueue = context.taskQueue;
   if ((await workersOf(context)).length === 0) {
-    const { taskQueue } = await handle.describe();
+    ({ taskQueue } = await handle.describe());
     const isAnother = taskQueue !== context.taskQueue;
     if (!isAnother || (await workersOf(context, { taskQueue })).length === 0) throw new NoWorkerError(taskQueue);
   }
-  return connection.withDeadline(Date.now() + timeoutMs, () => run(handle));
+  try {
+    return await connection.withDeadline(Date.now() + timeoutMs, () => run(handle));
+  } catch (error) {
+    throw unanswered(error, workflowId, taskQueue) ?? error;
+  }
+}
+
+/** A query without an answer: the time was up (gRPC calls it so, or cancelled), or the workflow's task fails or never ran. */
+function unanswered(error: unknown, workflowId: string, taskQueue: string): UnansweredError | undefined {
+  if (error instanceof QueryNotRegisteredError) return undefined;
+  const { code, details = '' } = grpcStatus(error) ?? {};
+  if (code !== GRPC.deadlineExceeded && code !== GRPC.cancelled && code !== GRPC.failedPrecondition) return undefined;
+  if (details.includes('no poller')) return new NoWorkerError(taskQueue);
+  const reason =
+    code === GRPC.failedPrecondition ? details : 'no answer in time; its workers are busy, or have just stopped';
+  return new UnansweredError(`Workflow ${workflowId} does not answer (${reason}): try again, or see its history`, {
+    cause: error instanceof Error && error.cause !== undefined ? error.cause : error,
+  });
 }

@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { NoWorkerError, type ConversationHandle } from '../../src/client/index.js';
+import { UnansweredError, type ConversationHandle } from '../../src/client/index.js';
 import type { MessageState, RecordedExchange } from '../../src/protocol/conversation.js';
 import type { ExchangeOutcome } from '../../src/protocol/exchange.js';
 import type { LedgerExchange, Simulator } from '../../src/simulator/index.js';
@@ -52,7 +52,7 @@ export async function stateOf(handle: ConversationHandle, messageId: string): Pr
   try {
     return await handle.outcome(messageId);
   } catch (error) {
-    if (error instanceof NoWorkerError) return { state: 'unknown' };
+    if (error instanceof UnansweredError) return { state: 'unknown' };
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import type { ConversationSummary } from '../../client/index.js';
-import { NoWorkerError } from '../../client/index.js';
+import { UnansweredError } from '../../client/index.js';
 import type { RecordedExchange } from '../../protocol/conversation.js';
 import { withAipClient } from '../aip-client.js';
 import type { CommandDefinition } from '../command.js';
@@ -56,7 +56,7 @@ const show = command({
       const conversation = aip.conversation(id);
       const description = await conversation.describe();
       const status = await conversation.status().catch((error: unknown) => {
-        if (!(error instanceof NoWorkerError)) throw error;
+        if (!(error instanceof UnansweredError)) throw error;
         output.note(error.message);
         return undefined;
       });
