@@ -131,6 +131,8 @@ function unreadable(error: unknown): string {
       return 'does not exist; check the path';
     case 'EISDIR':
       return 'is a directory; name a file';
+    case 'ESPIPE':
+      return 'is a pipe, which can be read only once; write it to a file, and name that';
     case 'EACCES':
     case 'EPERM':
       return 'may not be read; check its permissions';

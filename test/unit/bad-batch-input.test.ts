@@ -1,4 +1,5 @@
-import { chmod, mkdir } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { BatchInputError, describeProblem } from '../../src/protocol/batch.js';
@@ -770,6 +771,15 @@ describe('readBatchRows() refuses, of files', () => {
       file: path,
       message: expect.stringMatching(/^cannot be read \(ENOTDIR.*; .*name another/),
     });
+  });
+
+  test('a pipe', async () => {
+    const path = join(folder(), 'pipe');
+    execFileSync('mkfifo', [path]);
+    const writing = writeFile(path, a);
+    const [problem] = (await refusal(path)).problems;
+    await writing.catch(() => undefined); // Nobody reads it.
+    expect(problem).toMatchObject({ file: path, message: expect.stringMatching(/^is a pipe, .*; write it to a file/) });
   });
 
   // Nothing is unreadable to root.
