@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Context } from '@temporalio/activity';
 import type { CreateSessionsInput, CreateSessionsProgress, CreateSessionsResult } from '../protocol/activities.js';
+import { endOfLeftRows } from '../protocol/batch.js';
 import { DEFAULTS } from '../protocol/defaults.js';
 import type { ExchangeError } from '../protocol/exchange.js';
 import {
@@ -39,6 +40,10 @@ export async function createSessions(
   const openNext = async () => {
     for (const [position, row] of rows) {
       if (sessions[position] != null) continue;
+      if (row.deadline !== undefined && Date.parse(row.deadline) <= Date.now()) {
+        sessions[position] = { error: endOfLeftRows('deadline').error };
+        continue;
+      }
       const agent = `${row.agentRid} ${row.agentVersion ?? ''}`;
       const refusal = refusals.get(agent);
       if (refusal !== undefined) {

@@ -1,14 +1,22 @@
 import { Context } from '@temporalio/activity';
 import type { AgentsApi } from '../agents-api/client.js';
 import type { Governor } from '../governor/governor.js';
-import type { CreateSessionsInput, CreateSessionsResult, LaneInput, LaneResult } from '../protocol/activities.js';
+import type {
+  CreateSessionsInput,
+  CreateSessionsResult,
+  DeleteSessionsInput,
+  LaneInput,
+  LaneResult,
+} from '../protocol/activities.js';
+import { BatchWatches } from './batch-watch.js';
 import { createSessions } from './create-sessions.js';
+import { deleteSessions } from './delete-sessions.js';
 import type { ExchangeProtocol } from './exchange-protocol.js';
 import { cancelLane, runLane } from './lane.js';
 
 /** What the activities of batches work with. */
 export interface LaneDependencies {
-  api: Pick<AgentsApi, 'createSession' | 'updateTitle'>;
+  api: Pick<AgentsApi, 'createSession' | 'updateTitle' | 'deleteSession'>;
   governor: Governor;
   exchangeProtocol: ExchangeProtocol;
 }
@@ -18,6 +26,7 @@ export type LaneActivities = ReturnType<typeof createLaneActivities>;
 
 /** Makes the activities of batches; they run on `batchTaskQueue`. */
 export function createLaneActivities(dependencies: LaneDependencies) {
+  const watches = new BatchWatches();
   return {
     /**
      * Opens one session per row, several at once; a row whose session is refused for good gets the error instead. A retry
@@ -35,7 +44,15 @@ export function createLaneActivities(dependencies: LaneDependencies) {
      * A retry finds the rows of the earlier attempt by their ids: none is asked again. Cancelled, it ends the rows in
      * flight at the agent and resolves with what there is (docs/design.md, "Cancellation, by its reason").
      */
-    runLane: (input: LaneInput): Promise<LaneResult> => runLane(dependencies, input, Context.current()),
+    runLane: (input: LaneInput): Promise<LaneResult> => runLane({ ...dependencies, watches }, input, Context.current()),
+
+    /**
+     * Deletes sessions, several at once; those that are gone already are no failure.
+     *
+     * @see AIP Agents v2 (preview), Delete Session.
+     */
+    deleteSessions: (input: DeleteSessionsInput): Promise<void> =>
+      deleteSessions(dependencies, input, Context.current()),
 
     /** Ends the rows of a lane at the agent when the lane could not: its worker was dead when it was cancelled. */
     cancelLane: (input: LaneInput): Promise<LaneResult> => cancelLane(dependencies, input, Context.current()),

@@ -1,10 +1,14 @@
 import type { LaneInput, LaneProgress, LaneResult, LaneRow } from '../protocol/activities.js';
+import { type BatchControl, endOfLeftRows, type RowResult } from '../protocol/batch.js';
+import { FAILURE_TYPES } from '../protocol/failures.js';
 import type { ExchangeProtocol } from './exchange-protocol.js';
 import { LaneResults } from './lane-results.js';
-import { RowWalk } from './lane-row.js';
+import { type RowEnd, RowWalk } from './lane-row.js';
 
 /** Rows in flight that heartbeat details list. */
 const MOST_LISTED = 25;
+/** Timers take no more (milliseconds); no lane lasts that long. */
+const MOST_TIMER_MS = 2 ** 31 - 1;
 
 /** What an earlier attempt of the same lane leaves behind. */
 export interface EarlierAttempt {
@@ -14,63 +18,139 @@ export interface EarlierAttempt {
   traceNumbers: Record<string, number>;
 }
 
-/** The rows of one lane: a pool that walks them, and what there is to tell of them. */
+/** How a row ends that somebody has cancelled. */
+const CANCELLED: RowEnd = {
+  status: 'cancelled',
+  error: { errorName: FAILURE_TYPES.exchangeCancelled, message: 'Cancelled before it was finished' },
+};
+const EXPIRED: RowEnd = endOfLeftRows('deadline') as RowEnd;
+
+/** A row is ended before its time; the lane goes on. */
+class RowStop extends Error {
+  constructor(readonly end: RowEnd) {
+    super(end.error.message);
+  }
+}
+
+/** A row in flight. */
+interface Walking {
+  walk: RowWalk;
+  stop: AbortController;
+}
+
+/**
+ * The rows of one lane: a pool that walks them, and what there is to tell of them.
+ *
+ * Every row ends up in exactly one of: the results, those whose session expired, those that the next lane must look for
+ * (`begun`), or untouched.
+ */
 export class LanePool {
   readonly #startedMs = Date.now();
   readonly #waiting: LaneRow[];
-  readonly #walks = new Map<number, RowWalk>();
+  readonly #walks = new Map<number, Walking>();
   readonly #results = new LaneResults();
   readonly #expired: number[] = [];
-  readonly #counts = { succeeded: 0, failed: 0, cancelled: 0, tokens: 0 };
+  /** Rows that wait, unfinished, for the batch to be resumed. */
+  readonly #heldBack: number[] = [];
+  readonly #counts = { succeeded: 0, failed: 0, cancelled: 0, expired: 0, tokens: 0 };
+  #size: number;
+  #isPaused = false;
+  #isStopped = false;
+  #active = 0;
+  #isAborted = false;
+  #whenIdle: () => void = () => undefined;
 
   constructor(
     private readonly protocol: ExchangeProtocol,
     private readonly input: LaneInput,
     private readonly earlier: EarlierAttempt,
+    /** True when a bound of the batch is reached: no row may be begun. */
+    private readonly isBoundReached: () => boolean = () => false,
   ) {
     // Taken from the end.
     this.#waiting = input.rows.toReversed();
+    this.#size = Math.max(1, input.concurrency);
   }
 
-  /** Walks the rows until all have ended, the results near their bound, or the signal is aborted. Does not throw. */
+  get shard(): number {
+    return this.input.shard;
+  }
+
+  /**
+   * Walks the rows until all have ended, the results are near their bound, the batch has them wait or stop, or the signal is
+   * aborted. Does not throw.
+   */
   async run(signal: AbortSignal): Promise<void> {
-    const size = Math.max(1, Math.min(this.input.concurrency, this.input.rows.length));
-    await Promise.all(Array.from({ length: size }, () => this.#work(signal)));
+    const abort = () => {
+      this.#isAborted = true;
+      for (const { stop } of this.#walks.values()) stop.abort(signal.reason);
+    };
+    if (signal.aborted) return abort();
+    signal.addEventListener('abort', abort, { once: true });
+    await new Promise<void>((resolve) => {
+      this.#whenIdle = resolve;
+      this.#beginMore();
+    });
+    signal.removeEventListener('abort', abort);
+  }
+
+  /** Does what is asked of the batch: how many rows at once, whether any may be begun, which are cancelled. */
+  apply({ paused, stopped, shares, cancelledRows }: BatchControl): void {
+    const share = shares?.find(([shard]) => shard === this.input.shard)?.[1];
+    this.#size = share ?? Math.max(1, this.input.concurrency);
+    this.#isPaused = paused !== undefined;
+    this.#isStopped = stopped !== undefined;
+    if (cancelledRows !== undefined) this.#cancelRows(new Set(cancelledRows));
+    // Not before `run` has begun.
+    if (this.#active > 0) this.#beginMore();
   }
 
   /** After `run` was aborted: ends everything in flight at the agent, and everything an earlier attempt may have begun. */
   async cancelAtAgent(): Promise<void> {
-    const walks = [...this.#walks.values()];
+    const walks = [...this.#walks.values()].map(({ walk }) => walk);
     for (const row of this.#waiting.toReversed()) if (this.#mayHaveBegun(row)) walks.push(this.#walkOf(row));
-    const cancel = async (walk: RowWalk) => {
-      const result = await walk.cancel();
-      this.#walks.delete(walk.index);
-      this.#counts[result.status === 'succeeded' ? 'succeeded' : 'cancelled']++;
-      this.#counts.tokens += result.tokens;
-      this.#results.add(result);
-    };
     // All at once: a cancel must not wait for another.
-    await Promise.all(walks.map(cancel));
+    await Promise.all(
+      walks.map(async (walk) => {
+        const result = await walk.cancel(CANCELLED);
+        this.#walks.delete(walk.index);
+        this.#add(result);
+      }),
+    );
   }
 
   result(): LaneResult {
     const { results, left } = this.#results.fitting();
     const notTaken = this.#waiting.filter((row) => this.#mayHaveBegun(row)).map(({ index }) => index);
-    return { results, expired: this.#expired, begun: [...left, ...this.#walks.keys(), ...notTaken] };
+    return {
+      results,
+      expired: this.#expired,
+      begun: [...left, ...this.#heldBack, ...this.#walks.keys(), ...notTaken],
+    };
+  }
+
+  /** What this shard has used, with its earlier lanes. */
+  totals(): Pick<LaneProgress, 'tokens' | 'failed'> {
+    const { countsBefore } = this.input;
+    return { tokens: countsBefore.tokens + this.#counts.tokens, failed: countsBefore.failed + this.#counts.failed };
   }
 
   /** Heartbeat details; read every second, so nothing is computed elsewhere for it. */
   progress(): LaneProgress {
     const { countsBefore } = this.input;
-    const walks = [...this.#walks.values()];
+    const walks = [...this.#walks.values()].map(({ walk }) => walk);
     const succeeded = countsBefore.succeeded + this.#counts.succeeded;
-    const failed = countsBefore.failed + this.#counts.failed;
+    const { tokens, failed } = this.totals();
+    const cancelled = countsBefore.cancelled + this.#counts.cancelled;
+    const expired = countsBefore.expired + this.#counts.expired;
     const waiting = walks.map((walk) => walk.waiting()).find((wait) => wait !== undefined);
     return {
-      finished: succeeded + failed + countsBefore.cancelled + countsBefore.expired + this.#counts.cancelled,
+      finished: succeeded + failed + cancelled + expired,
       succeeded,
       failed,
-      tokens: countsBefore.tokens + this.#counts.tokens,
+      cancelled,
+      expired,
+      tokens,
       running: walks.length,
       inFlight: walks.slice(0, MOST_LISTED).map((walk) => walk.inFlight()),
       ...waiting,
@@ -78,30 +158,74 @@ export class LanePool {
     };
   }
 
-  async #work(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && this.#results.hasRoomFor(this.#walks.size)) {
+  #beginMore(): void {
+    while (this.#active < this.#size && this.#mayBegin()) {
       const row = this.#waiting.pop();
-      if (row === undefined) return;
+      if (row === undefined) break;
+      this.#active++;
+      void this.#walk(row).finally(() => {
+        this.#active--;
+        this.#beginMore();
+      });
+    }
+    if (this.#active === 0) this.#whenIdle();
+  }
+
+  #mayBegin(): boolean {
+    if (this.#isAborted || this.#isPaused || this.#isStopped || this.#waiting.length === 0) return false;
+    return this.#results.hasRoomFor(this.#walks.size) && !this.isBoundReached();
+  }
+
+  /** Walks a row to its end. Does not throw. */
+  async #walk(row: LaneRow): Promise<void> {
+    const walk = this.#walkOf(row);
+    const stop = new AbortController();
+    this.#walks.set(row.index, { walk, stop });
+    const leftMs = row.deadline === undefined ? MOST_TIMER_MS : Date.parse(row.deadline) - Date.now();
+    if (leftMs <= 0) return this.#end(walk, EXPIRED);
+    const timer = leftMs < MOST_TIMER_MS ? setTimeout(() => stop.abort(new RowStop(EXPIRED)), leftMs) : undefined;
+    try {
+      this.#note(row, await walk.run(stop.signal, () => !this.#isPaused));
+    } catch (reason) {
+      // Stopped with the lane, the walk stays among those in flight, to be cancelled or left to the next attempt.
+      if (reason instanceof RowStop) await this.#end(walk, reason.end);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Ends a single row at the agent. */
+  async #end(walk: RowWalk, end: RowEnd): Promise<void> {
+    const result = await walk.cancel(end);
+    // The lane may have been cancelled meanwhile, and this row with it.
+    if (this.#walks.delete(walk.index)) this.#add(result);
+  }
+
+  #cancelRows(ids: ReadonlySet<string>): void {
+    for (const { walk, stop } of this.#walks.values()) if (ids.has(walk.id)) stop.abort(new RowStop(CANCELLED));
+    for (const row of this.#waiting.filter(({ id }) => ids.has(id))) {
+      this.#waiting.splice(this.#waiting.indexOf(row), 1);
       const walk = this.#walkOf(row);
-      this.#walks.set(row.index, walk);
-      try {
-        this.#note(row, await walk.run(signal));
-      } catch {
-        // Aborted: the walk stays among those in flight, to be cancelled or left to the next attempt.
-        return;
-      }
+      this.#walks.set(row.index, { walk, stop: new AbortController() });
+      this.#active++;
+      void this.#end(walk, CANCELLED).finally(() => {
+        this.#active--;
+        this.#beginMore();
+      });
     }
   }
 
   #note(row: LaneRow, ended: Awaited<ReturnType<RowWalk['run']>>): void {
     this.#walks.delete(row.index);
-    if (ended === 'expired') {
-      this.#expired.push(row.index);
-      return;
-    }
-    this.#counts[ended.status === 'succeeded' ? 'succeeded' : 'failed']++;
-    this.#counts.tokens += ended.tokens;
-    this.#results.add(ended);
+    if (ended === 'expired') this.#expired.push(row.index);
+    else if (ended === 'heldBack') this.#heldBack.push(row.index);
+    else this.#add(ended);
+  }
+
+  #add(result: RowResult): void {
+    this.#counts[result.status]++;
+    this.#counts.tokens += result.tokens;
+    this.#results.add(result);
   }
 
   #mayHaveBegun(row: LaneRow): boolean {

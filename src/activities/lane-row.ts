@@ -28,6 +28,12 @@ export interface RowSettings {
   silenceTimeoutMs: number;
 }
 
+/** How a row ends that is stopped before it is finished. */
+export interface RowEnd {
+  status: 'cancelled' | 'expired';
+  error: ExchangeError;
+}
+
 /** A row in flight, as people see it. */
 export interface RowInFlight {
   id: string;
@@ -75,12 +81,19 @@ export class RowWalk {
 
   /**
    * Walks the row to its end. `expired`: the session was gone before anything was answered, so another one may do.
+   * `heldBack`: it may not go on for now, and nothing of it is under way.
    *
+   * @param mayGoOn Asked before a further turn, and before a turn is tried again.
    * @throws The signal's reason, when it is aborted; the exchange in flight, if any, goes on at the agent.
    */
-  async run(signal: AbortSignal): Promise<RowResult | 'expired'> {
+  async run(signal: AbortSignal, mayGoOn: () => boolean = () => true): Promise<RowResult | 'expired' | 'heldBack'> {
     try {
-      while (this.#exchanges.length < this.row.turns.length) this.#take(await this.#exchange(signal));
+      while (this.#exchanges.length < this.row.turns.length) {
+        if (this.#exchanges.length > 0 && !mayGoOn()) return 'heldBack';
+        const found = await this.#exchange(signal, mayGoOn);
+        if (found === 'heldBack') return found;
+        this.#take(found);
+      }
       return this.#result('succeeded');
     } catch (error) {
       if (signal.aborted) throw signal.reason;
@@ -95,7 +108,7 @@ export class RowWalk {
    * After `run` was stopped, or instead of it: ends the exchange in flight at the agent and tells how the row ended. What
    * was answered before the cancel arrived counts.
    */
-  async cancel(): Promise<RowResult> {
+  async cancel({ status, error: { errorName, message } }: RowEnd): Promise<RowResult> {
     let note = '';
     try {
       while (this.#exchanges.length < this.row.turns.length) {
@@ -114,8 +127,7 @@ export class RowWalk {
       note = `; the agent could not be told: ${exchangeErrorOf(error).message}`;
     }
     if (this.#exchanges.length === this.row.turns.length) return this.#result('succeeded');
-    const message = `Cancelled before it was finished${note}`;
-    return this.#result('cancelled', { errorName: FAILURE_TYPES.exchangeCancelled, message });
+    return this.#result(status, { errorName, message: message + note });
   }
 
   /** What this row is doing. */
@@ -144,7 +156,7 @@ export class RowWalk {
   }
 
   /** One turn, tried again as its failures ask for. */
-  async #exchange(signal: AbortSignal): Promise<FoundExchange> {
+  async #exchange(signal: AbortSignal, mayGoOn: () => boolean): Promise<FoundExchange | 'heldBack'> {
     const startedMs = Date.now();
     const request = this.#request();
     for (;;) {
@@ -158,6 +170,7 @@ export class RowWalk {
         const decision = retryDecision(error);
         if (decision === 'final') throw error;
         await this.#waitToRetry(error, startedMs, decision.retryAfterMs, signal);
+        if (!mayGoOn()) return 'heldBack';
       }
     }
   }
@@ -202,7 +215,7 @@ export class RowWalk {
       sessionRid: row.sessionRid,
       ids: { messageId: uuidV5(key, settings.idBase), traceIdBase: uuidV5(`${key}/trace`, settings.idBase) },
       text: row.turns[turn] ?? '',
-      mode: settings.mode,
+      mode: row.mode ?? settings.mode,
       exchangesBefore: turn,
       callTimeoutMs: settings.callTimeoutMs,
       silenceTimeoutMs: settings.silenceTimeoutMs,

@@ -1,33 +1,40 @@
-import { setMaxListeners } from 'node:events';
 import type { Context } from '@temporalio/activity';
 import type { LaneInput, LaneProgress, LaneResult } from '../protocol/activities.js';
 import { DEFAULTS } from '../protocol/defaults.js';
+import { type BatchWatches, type JoinedWatch, tellBatchOfLostShard } from './batch-watch.js';
 import { startHeartbeat } from './heartbeat.js';
 import type { LaneDependencies } from './lane-activities.js';
-import { startBatchWatch, tellBatchOfLostShard } from './lane-batch-watch.js';
 import { LanePool } from './lane-pool.js';
 import { handedBack, isFirstAttempt, stopAction } from './stop-action.js';
 
 /** The body of `runLane`: the pool runs until it is done or the activity is stopped, and then the reason decides. */
 export async function runLane(
-  { exchangeProtocol }: Pick<LaneDependencies, 'exchangeProtocol'>,
+  { exchangeProtocol, watches }: Pick<LaneDependencies, 'exchangeProtocol'> & { watches: BatchWatches },
   input: LaneInput,
   context: Context,
 ): Promise<LaneResult> {
   const { info, cancellationSignal } = context;
   const traceNumbers = (info.heartbeatDetails as LaneProgress | undefined)?.traceNumbers ?? {};
-  const pool = new LanePool(exchangeProtocol, input, { mayHaveRun: !isFirstAttempt(info), traceNumbers });
+  let watch: JoinedWatch | undefined;
+  const pool = new LanePool(
+    exchangeProtocol,
+    input,
+    { mayHaveRun: !isFirstAttempt(info), traceNumbers },
+    () => watch?.reached() !== undefined,
+  );
   const stop = new AbortController();
-  // Every row in flight listens.
-  setMaxListeners(0, stop.signal);
   const heartbeat = startHeartbeat(context, DEFAULTS.heartbeatThrottleMs.batch, () => pool.progress());
-  const stopWatching = startBatchWatch(context, input);
   try {
     const stopped = whenAborted(cancellationSignal);
+    watch = await watches.join(context, input, pool);
     // An attempt may start already cancelled: then nothing may be sent.
     const work = cancellationSignal.aborted ? Promise.resolve() : pool.run(stop.signal);
     await Promise.race([work, stopped]);
-    if (!cancellationSignal.aborted) return pool.result();
+    if (!cancellationSignal.aborted) {
+      // Before the batch knows, it would only begin another lane.
+      if (watch.reached() !== undefined) await watch.untilStopIsHeard();
+      return pool.result();
+    }
     const action = await stopAction(context);
     stop.abort(cancellationSignal.reason);
     await work;
@@ -49,7 +56,7 @@ export async function runLane(
     heartbeat.beat();
     throw handedBack(`Stopped (${action}): the next attempt goes on with the rows in flight`);
   } finally {
-    stopWatching();
+    watch?.leave();
     heartbeat.stop();
   }
 }

@@ -1,4 +1,4 @@
-import type { RowCounts, RowResult } from './batch.js';
+import type { BatchBounds, RowCounts, RowResult } from './batch.js';
 import type {
   ExchangeError,
   ExchangeIds,
@@ -123,7 +123,14 @@ export interface UpdateTitleInput {
 export interface CreateSessionsInput {
   batchId: string;
   /** In the order of the lane's rows. */
-  rows: { index: number; agentRid: string; agentVersion?: string; title?: string }[];
+  rows: {
+    index: number;
+    agentRid: string;
+    agentVersion?: string;
+    title?: string;
+    /** ISO 8601; past it, no session is opened any more. */
+    deadline?: string;
+  }[];
   concurrency: number;
 }
 
@@ -135,6 +142,14 @@ export interface CreateSessionsResult {
 /** Heartbeat details of `createSessions`: a retry opens only those that are `null`. */
 export interface CreateSessionsProgress {
   sessions: (CreateSessionsResult['sessions'][number] | null)[];
+}
+
+/** Input of `deleteSessions`. */
+export interface DeleteSessionsInput {
+  batchId: string;
+  sessions: { agentRid: string; sessionRid: string }[];
+  /** Sessions at once. */
+  concurrency: number;
 }
 
 /** Input of `runLane`: many rows in one activity, with a pool inside. */
@@ -154,6 +169,7 @@ export interface LaneInput {
   callTimeoutMs: number;
   silenceTimeoutMs: number;
   rows: LaneRow[];
+  bounds?: BatchBounds;
 }
 
 /** A row with its session. */
@@ -166,6 +182,10 @@ export interface LaneRow {
   sessionRid: string;
   parameterInputs?: ParameterInputs;
   contextsOverride?: InputContext[];
+  /** Default: the lane's. */
+  mode?: ExchangeMode;
+  /** ISO 8601; the row's own or the batch's. */
+  deadline?: string;
   /** An earlier lane has begun this row: look for its exchanges before sending. */
   begun?: true;
   /** When this session expires too, the row has failed. */
@@ -189,6 +209,8 @@ export interface LaneProgress {
   finished: number;
   succeeded: number;
   failed: number;
+  cancelled: number;
+  expired: number;
   tokens: number;
   /** Rows in flight now. */
   running: number;

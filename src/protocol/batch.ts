@@ -1,4 +1,5 @@
 import { defineQuery, defineSignal } from '@temporalio/workflow';
+import { FAILURE_TYPES } from './failures.js';
 import type { ExchangeError, ExchangeMode, ExchangeResult, InputContext, ParameterInputs } from './exchange.js';
 
 /** Rows at once that one lane works on; a batch with a higher concurrency runs several lanes beside each other. */
@@ -22,6 +23,10 @@ export interface BatchRow {
   agentVersion?: string;
   parameterInputs?: ParameterInputs;
   contextsOverride?: InputContext[];
+  /** Default: the batch's mode. */
+  mode?: ExchangeMode;
+  /** ISO 8601: what is not answered by then is cancelled at the agent, and the row ends as `expired`. Default: the batch's. */
+  deadline?: string;
   /** Handed through to the output unread. */
   metadata?: Record<string, unknown>;
   /** Fields of the input that mean nothing here; kept, so that an error row is the input row again. */
@@ -50,10 +55,87 @@ export interface RowResult {
   error?: ExchangeError;
 }
 
+/** Why a batch begins no more rows. */
+export type BatchStopReason = 'deadline' | 'maxTokens' | 'maxFailures';
+
+/** What ends a batch early. What is in flight when a bound is reached goes on to its end, except at the deadline. */
+export interface BatchBounds {
+  /** ISO 8601. Rows that have not ended by then end as `expired`, those in flight are cancelled at the agent. */
+  deadline?: string;
+  /** Total tokens (`totalTokensUsed`) from which on no more rows are begun. */
+  maxTokens?: number;
+  /** Failed rows from which on no more rows are begun. */
+  maxFailures?: number;
+}
+
+/**
+ * What operators and bounds ask of a running batch. It stands in the memo (`batchControl`) of the batch's run, so whoever can
+ * describe the run sees it: the lanes, every few seconds, and clients, without a worker.
+ */
+export interface BatchControl {
+  /** No row and no further turn is begun; what is in flight goes on to its end. */
+  paused?: {
+    /** ISO 8601. */
+    since: string;
+    reason?: string;
+  };
+  /** No row is begun any more, for good. */
+  stopped?: BatchStopReason;
+  /** Rows at once, where they were changed since the submit. */
+  concurrency?: number;
+  /** Rows at once of shards that run, where they were changed since their admission. */
+  shares?: [shard: number, concurrency: number][];
+  /** Ids of rows to be cancelled. */
+  cancelledRows?: string[];
+}
+
+/** Key of `BatchControl` in the memo of a batch's run. */
+export const BATCH_CONTROL_MEMO = 'batchControl';
+
+/** Most ids of cancelled rows that a batch keeps; whoever cancels more cancels the batch. */
+export const MOST_CANCELLED_ROWS = 1_000;
+
+/** What becomes of the rows that a batch has left when it stops. */
+export function endOfLeftRows(reason: BatchStopReason): { status: RowStatus; error: ExchangeError } {
+  const again = '`batch rerun --failed` asks the rows that are left';
+  switch (reason) {
+    case 'deadline':
+      return {
+        status: 'expired',
+        error: {
+          errorName: FAILURE_TYPES.deadlinePassed,
+          message: `The deadline passed before it had ended; ${again}`,
+        },
+      };
+    case 'maxTokens':
+      return {
+        status: 'cancelled',
+        error: {
+          errorName: FAILURE_TYPES.tokenBudgetSpent,
+          message: `The batch had used its tokens (maxTokens) before it was begun; ${again}`,
+        },
+      };
+    case 'maxFailures':
+      return {
+        status: 'cancelled',
+        error: {
+          errorName: FAILURE_TYPES.tooManyFailures,
+          message: `Too many rows had failed (maxFailures) before it was begun; mend the cause, then ${again}`,
+        },
+      };
+  }
+}
+
+/** How a row has ended for which no session was opened. */
+export const statusWithoutSession = ({ errorName }: ExchangeError): RowStatus =>
+  errorName === FAILURE_TYPES.deadlinePassed ? 'expired' : 'failed';
+
 /** A row and how it ended. */
 export interface RowOutcome {
   row: BatchRow;
   result: RowResult;
+  /** Version of the agent that the row was meant for: its own or the batch's; absent for the latest published one. */
+  agentVersion?: string;
 }
 
 /** Input of `batchShardWorkflow`: a slice of a batch, at most 200 rows and 512 KiB. */
@@ -73,7 +155,15 @@ export interface BatchShardInput {
   /** UUID from which the rows' exchange ids are derived. */
   idBase: string;
   callTimeoutMs: number;
+  bounds?: BatchBounds;
+  /** `workflow`: each row is a `conversationWorkflow` of its own. Default `lane`: many rows share an activity. */
+  isolation?: BatchIsolation;
+  /** Delete the sessions of rows that have ended. */
+  deleteSessions?: boolean;
 }
+
+/** How the rows of a batch are run. */
+export type BatchIsolation = 'lane' | 'workflow';
 
 /** Input of `batchWorkflow`. */
 export interface BatchInput {
@@ -89,6 +179,7 @@ export interface BatchInput {
   source?: string;
   /** ISO 8601. */
   submittedAt: string;
+  bounds?: BatchBounds;
   /** Carried over from the run before; never set by callers. */
   snapshot?: BatchSnapshot;
 }
@@ -102,6 +193,7 @@ export interface BatchSnapshot {
   /** Shards told to open their sessions ahead. */
   prepared: number[];
   counts: RowCounts;
+  control?: BatchControl;
 }
 
 /** Rows by state. */
@@ -120,7 +212,7 @@ export const noRows = (): RowCounts => ({ succeeded: 0, failed: 0, cancelled: 0,
 export interface BatchStatus {
   batchId: string;
   agentRid: string;
-  state: 'running' | 'cancelling' | 'finished';
+  state: 'running' | 'paused' | 'stopping' | 'cancelling' | 'finished';
   rowCount: number;
   shardCount: number;
   concurrency: number;
@@ -130,6 +222,8 @@ export interface BatchStatus {
   runningShards: number[];
   source?: string;
   submittedAt: string;
+  bounds?: BatchBounds;
+  control: BatchControl;
 }
 
 /** Result of `batchWorkflow`. */
@@ -137,12 +231,16 @@ export interface BatchResult {
   batchId: string;
   rowCount: number;
   counts: RowCounts;
+  /** Why rows were left, if any were. */
+  stopped?: BatchStopReason;
 }
 
 /** Result of `batchShardWorkflow`. The rows' results are those of its activities, in its history. */
 export interface BatchShardResult {
   shard: number;
   counts: RowCounts;
+  /** Why the rows that have no result of their own were left. */
+  stopped?: BatchStopReason;
 }
 
 /**
@@ -160,12 +258,40 @@ export interface BatchMemo {
   /** Rows at once, as submitted. */
   concurrency: number;
   source?: string;
+  /** ISO 8601, of the first submit. */
+  submittedAt: string;
+  bounds?: BatchBounds;
+  canary?: BatchCanary;
+  /** Id of the batch whose rows these are again. */
+  rerunOf?: string;
+}
+
+/** A share of a batch's rows that goes to another version of its agent. */
+export interface BatchCanary {
+  agentVersion: string;
+  /** Percent of the rows that name neither agent nor version, above 0 and below 100. */
+  percent: number;
 }
 
 /** Batch → shard: open the sessions now, you are next. */
 export const prepareShardSignal = defineSignal<[{ concurrency: number }]>('prepareShard');
 /** Batch → shard: run, with this many rows at once. Sent again now and then to see whether the shard still lives. */
 export const admitShardSignal = defineSignal<[{ concurrency: number }]>('admitShard');
+/** Batch → shard: begin no more lanes until `resumeShard`. */
+export const pauseShardSignal = defineSignal('pauseShard');
+export const resumeShardSignal = defineSignal('resumeShard');
+/** Batch → shard: begin no more rows, and end. */
+export const stopShardSignal = defineSignal<[{ reason: BatchStopReason }]>('stopShard');
+/** Operator → batch: begin no more rows; what is in flight goes on to its end. A reason is shown to whoever looks. */
+export const pauseBatchSignal = defineSignal<[{ reason?: string }?]>('pause');
+/** Operator → batch: go on after a pause. */
+export const resumeBatchSignal = defineSignal('resume');
+/** Operator → batch: so many rows at once, from 1. */
+export const setConcurrencySignal = defineSignal<[{ concurrency: number }]>('setConcurrency');
+/** Operator → batch: cancel these rows, at the agent where they are in flight. Unknown ids and rows that have ended are passed over. */
+export const cancelRowsSignal = defineSignal<[{ ids: string[] }]>('cancelRows');
+/** Lane → batch: a bound is reached. */
+export const stopBatchSignal = defineSignal<[{ reason: BatchStopReason }]>('stop');
 /** Batch → shard: only to see whether the shard still lives. */
 export const signOfLifeSignal = defineSignal('signOfLife');
 /** Shard → batch; sent again changes nothing. */

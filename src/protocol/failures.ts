@@ -157,6 +157,12 @@ export const FAILURE_TYPES = {
   contextOverflow: 'ContextOverflow',
   /** The exchange was cancelled and not added to the session. */
   exchangeCancelled: 'ExchangeCancelled',
+  /** The row's or the batch's deadline passed before the row had ended. */
+  deadlinePassed: 'DeadlinePassed',
+  /** The batch had used its tokens before the row was begun. */
+  tokenBudgetSpent: 'TokenBudgetSpent',
+  /** Too many rows of the batch had failed before this one was begun. */
+  tooManyFailures: 'TooManyFailures',
   /** No answer, or none that could be read: connection lost, a time limit of ours, a broken body. */
   noAnswer: 'NoAnswer',
   /** The server refused without an error name (a proxy, a gateway): the status is in the details. */

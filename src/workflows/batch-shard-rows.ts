@@ -1,5 +1,18 @@
-import type { CreateSessionsInput, CreateSessionsResult, LaneResult, LaneRow } from '../protocol/activities.js';
-import { type BatchRow, type BatchShardInput, noRows, type RowCounts } from '../protocol/batch.js';
+import type {
+  CreateSessionsInput,
+  CreateSessionsResult,
+  DeleteSessionsInput,
+  LaneResult,
+  LaneRow,
+} from '../protocol/activities.js';
+import {
+  type BatchRow,
+  type BatchShardInput,
+  noRows,
+  type RowCounts,
+  type RowStatus,
+  statusWithoutSession,
+} from '../protocol/batch.js';
 
 /** Sessions that a row may use up by their expiry before it has failed. */
 const MOST_SESSIONS = 3;
@@ -23,8 +36,16 @@ interface PendingRow {
 export class ShardRows {
   readonly #pending: Map<number, PendingRow>;
   readonly #counts: RowCounts = noRows();
+  readonly #deadline: string | undefined;
+  #sessionsToDelete: DeleteSessionsInput['sessions'] = [];
 
-  constructor(input: Pick<BatchShardInput, 'rows' | 'firstIndex' | 'agentRid' | 'agentVersion'>) {
+  constructor(
+    private readonly input: Pick<
+      BatchShardInput,
+      'rows' | 'firstIndex' | 'agentRid' | 'agentVersion' | 'mode' | 'bounds' | 'deleteSessions'
+    >,
+  ) {
+    this.#deadline = input.bounds?.deadline;
     this.#pending = new Map(
       input.rows.map((row, position) => {
         const index = input.firstIndex + position;
@@ -50,12 +71,16 @@ export class ShardRows {
   withoutSession(title: string | undefined): CreateSessionsInput['rows'] {
     return [...this.#pending.values()]
       .filter(({ sessionRid }) => sessionRid === undefined)
-      .map(({ index, agentRid, agentVersion }) => ({
-        index,
-        agentRid,
-        ...(agentVersion !== undefined && { agentVersion }),
-        ...(title !== undefined && { title }),
-      }));
+      .map(({ index, row, agentRid, agentVersion }) => {
+        const deadline = this.#deadlineOf(row);
+        return {
+          index,
+          agentRid,
+          ...(agentVersion !== undefined && { agentVersion }),
+          ...(title !== undefined && { title }),
+          ...(deadline !== undefined && { deadline }),
+        };
+      });
   }
 
   /** Notes the sessions that were opened; a row that got none has failed. */
@@ -69,7 +94,7 @@ export class ShardRows {
         pending.sessions++;
       } else {
         this.#pending.delete(index);
-        this.#counts.failed++;
+        this.#counts[statusWithoutSession(opened.error)]++;
       }
     }
   }
@@ -82,6 +107,9 @@ export class ShardRows {
       const laneRow: LaneRow = { index, id, turns, agentRid, sessionRid };
       if (parameterInputs !== undefined) laneRow.parameterInputs = parameterInputs;
       if (contextsOverride !== undefined) laneRow.contextsOverride = contextsOverride;
+      if (row.mode !== undefined) laneRow.mode = row.mode;
+      const deadline = this.#deadlineOf(row);
+      if (deadline !== undefined) laneRow.deadline = deadline;
       if (begun) laneRow.begun = true;
       if (sessions >= MOST_SESSIONS) laneRow.lastSession = true;
       return [laneRow];
@@ -91,7 +119,11 @@ export class ShardRows {
   /** Notes what a lane has finished, and what the next one must know of the rest. */
   noteLane({ results, expired, begun }: LaneResult): void {
     for (const { index, status, tokens } of results) {
-      if (!this.#pending.delete(index)) continue;
+      const pending = this.#pending.get(index);
+      if (pending === undefined) continue;
+      this.#pending.delete(index);
+      const mayStillRun = status === 'cancelled' || status === 'expired';
+      if (!mayStillRun || (pending.row.mode ?? this.input.mode) === 'streaming') this.#noteSessionToDelete(pending);
       this.#counts[status]++;
       this.#counts.tokens += tokens;
     }
@@ -106,9 +138,28 @@ export class ShardRows {
   }
 
   /** Counts the rows that are left when the shard ends early. */
-  endRemaining(status: 'cancelled' | 'failed'): void {
+  endRemaining(status: RowStatus): void {
     this.#counts[status] += this.#pending.size;
+    for (const pending of this.#pending.values()) if (!pending.begun) this.#noteSessionToDelete(pending);
     this.#pending.clear();
+  }
+
+  /** The sessions of rows that have ended since this was called last, where they are to be deleted. */
+  takeSessionsToDelete(): DeleteSessionsInput['sessions'] {
+    return this.#sessionsToDelete.splice(0);
+  }
+
+  /** Of a row that cannot answer any more: a blocking exchange that was cancelled may still land, and its session stays. */
+  #noteSessionToDelete({ agentRid, sessionRid }: PendingRow): void {
+    if (this.input.deleteSessions === true && sessionRid !== undefined) {
+      this.#sessionsToDelete.push({ agentRid, sessionRid });
+    }
+  }
+
+  /** The earlier of the row's own and the batch's; both are ISO 8601, but may name different zones. */
+  #deadlineOf({ deadline }: BatchRow): string | undefined {
+    const all = [deadline, this.#deadline].filter((one) => one !== undefined);
+    return all.sort((a, b) => Date.parse(a) - Date.parse(b))[0];
   }
 
   #note(index: number, change: (pending: PendingRow) => void): void {

@@ -22,14 +22,20 @@ import {
   admitShardSignal,
   type BatchShardInput,
   type BatchShardResult,
+  type BatchStopReason,
   batchWorkflowId,
+  endOfLeftRows,
+  pauseShardSignal,
   prepareShardSignal,
+  resumeShardSignal,
   shardFinishedSignal,
   shardWaitingSignal,
   signOfLifeSignal,
+  stopShardSignal,
 } from '../protocol/batch.js';
 import { DEFAULTS } from '../protocol/defaults.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
+import { summaryLine } from '../protocol/summary-line.js';
 import { batchTaskQueue } from '../protocol/task-queues.js';
 import { ShardRows } from './batch-shard-rows.js';
 import { detailsText } from './details-text.js';
@@ -39,36 +45,59 @@ const WAITING_CHECK_INTERVAL = '24 hours';
 /** Limit for one attempt of a lane; its rows have limits of their own, and missed heartbeats tell of a dead worker. */
 const LANE_TIMEOUT = '30 days';
 const SESSIONS_TIMEOUT = '24 hours';
+/** How long sessions are tried to be deleted. */
+const DELETE_TIMEOUT = '1 hour';
+const DELETES_AT_ONCE = 5;
 
 /** Rows of a hurried first lane, as rounds of its pool: so long that the other sessions are open when it ends. */
 const HURRIED_ROUNDS = 2;
 
-/** Rows at once, when the batch has said so. */
+/** What the batch has said: rows at once, and whether the shard may run. */
 interface Turn {
   prepared?: number;
+  /** 0: the batch has fewer rows at once than shards that run, and this one waits. */
   admitted?: number;
+  isPaused: boolean;
+  stopped?: BatchStopReason;
+  /** Sessions are being opened; ends when the batch stops, as it can wait for a limit for hours. */
+  opening?: CancellationScope;
 }
+
+const mayRun = ({ admitted, isPaused, stopped }: Turn): boolean =>
+  (admitted !== undefined && admitted > 0 && !isPaused) || stopped !== undefined;
+const mayPrepare = (turn: Turn): boolean => mayRun(turn) || (turn.prepared !== undefined && !turn.isPaused);
 
 /**
  * Works off a slice of a batch: when its turn comes near it opens the sessions of its rows, when admitted it runs them in
- * lanes, and it tells the batch how they ended.
+ * lanes, and it tells the batch how they ended. When the batch stops it leaves the rows that are not begun.
  *
  * Cancelled, it ends as Canceled after its lane has cancelled the rows in flight at the agent; what was finished stands in
  * its history. `collectResults` reads the results there, in all cases.
  */
 export async function batchShardWorkflow(input: BatchShardInput): Promise<BatchShardResult> {
-  const turn: Turn = {};
+  const turn: Turn = { isPaused: false };
   setHandler(prepareShardSignal, ({ concurrency }) => void (turn.prepared ??= concurrency), {
     description: 'Open the sessions: the turn of this shard comes next',
   });
   setHandler(admitShardSignal, ({ concurrency }) => void (turn.admitted = concurrency), {
     description: 'Run, with this many rows at once',
   });
+  setHandler(pauseShardSignal, () => void (turn.isPaused = true), { description: 'Begin no lane until resumed' });
+  setHandler(resumeShardSignal, () => void (turn.isPaused = false), { description: 'Go on after a pause' });
+  setHandler(
+    stopShardSignal,
+    ({ reason }) => {
+      turn.stopped = reason;
+      turn.opening?.cancel();
+    },
+    { description: 'The batch begins no more rows: leave those that are not begun, and end' },
+  );
   const rows = new ShardRows(input);
   setHandler(signOfLifeSignal, () => undefined, { description: 'The batch sees whether this shard still lives' });
   let failure: TemporalFailure | undefined;
   try {
     await workOff(input, rows, turn);
+    if (turn.stopped !== undefined) rows.endRemaining(endOfLeftRows(turn.stopped).status);
   } catch (error) {
     // Anything else is a fault of this code: it fails the workflow task, and is tried again after a fix.
     if (!(error instanceof TemporalFailure)) throw error;
@@ -80,29 +109,51 @@ export async function batchShardWorkflow(input: BatchShardInput): Promise<BatchS
   upsertSearchAttributes([{ key: searchAttributeKeys.state, value: isCancellation(failure) ? 'cancelled' : 'closed' }]);
   describe(input, rows, '**finished**');
   await tellBatch(input, rows);
+  await CancellationScope.nonCancellable(() => deleteSessions(input, rows));
   if (failure !== undefined) throw failure;
-  return { shard: input.shard, counts: rows.counts };
+  return { shard: input.shard, counts: rows.counts, ...(turn.stopped !== undefined && { stopped: turn.stopped }) };
 }
 
 async function workOff(input: BatchShardInput, rows: ShardRows, turn: Turn): Promise<void> {
   describe(input, rows, `**waiting** for its turn in batch ${input.batchId}`);
-  await untilItsTurn(input, () => turn.prepared !== undefined || turn.admitted !== undefined);
-  for (let lane = 1; rows.remaining > 0; lane++) {
+  await untilItsTurn(input, () => mayPrepare(turn));
+  for (let lane = 1; rows.remaining > 0 && turn.stopped === undefined; lane++) {
     describe(input, rows, '**opening sessions**');
     // Admitted before it could prepare: a short first lane runs while the sessions of the next one are opened.
     const isHurried = lane === 1 && turn.admitted !== undefined;
     const concurrency = turn.admitted ?? turn.prepared ?? 1;
-    await openSessions(input, rows, { lane, concurrency, most: isHurried ? HURRIED_ROUNDS * concurrency : Infinity });
-    describe(input, rows, '**waiting** for its turn, sessions open');
-    await untilItsTurn(input, () => turn.admitted !== undefined);
+    const most = isHurried ? HURRIED_ROUNDS * concurrency : Infinity;
+    await unlessStopped(turn, () => openSessions(input, rows, { lane, concurrency, most }));
+    if (!mayRun(turn))
+      describe(
+        input,
+        rows,
+        `**waiting** ${turn.isPaused ? 'until the batch is resumed' : 'for its turn, sessions open'}`,
+      );
+    await untilItsTurn(input, () => mayRun(turn));
+    if (turn.stopped !== undefined) break;
     describe(input, rows, `**running** lane ${lane} (rows in flight: see Pending Activities)`);
     const ahead = { lane: lane + 1, concurrency: Math.ceil(concurrency / 4), most: Infinity };
     await allOf([
       runLane(input, rows, turn.admitted ?? 1, lane),
-      ...(isHurried ? [openSessions(input, rows, ahead)] : []),
+      ...(isHurried ? [unlessStopped(turn, () => openSessions(input, rows, ahead))] : []),
+      deleteSessions(input, rows),
     ]);
     // A cancelled lane hands back what it has instead of failing.
     if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Shard cancelled');
+  }
+}
+
+/** Opens sessions until the batch stops. */
+async function unlessStopped(turn: Turn, open: () => Promise<void>): Promise<void> {
+  turn.opening = new CancellationScope();
+  try {
+    await turn.opening.run(open);
+  } catch (error) {
+    const isStopped = turn.stopped !== undefined && !CancellationScope.current().consideredCancelled;
+    if (!isStopped || !isCancellation(error)) throw error;
+  } finally {
+    delete turn.opening;
   }
 }
 
@@ -143,6 +194,23 @@ async function openSessions(
   rows.noteSessions(needed, await createSessions({ batchId: input.batchId, rows: needed, concurrency }));
 }
 
+/** Deletes the sessions of rows that have ended, where that is wanted. What fails is left: it changes no result. */
+async function deleteSessions(input: BatchShardInput, rows: ShardRows): Promise<void> {
+  const sessions = rows.takeSessionsToDelete();
+  if (sessions.length === 0) return;
+  const activities = laneActivities({
+    startToCloseTimeout: SESSIONS_TIMEOUT,
+    scheduleToCloseTimeout: DELETE_TIMEOUT,
+    summary: `delete ${sessions.length} sessions`,
+  });
+  try {
+    await activities.deleteSessions({ batchId: input.batchId, sessions, concurrency: DELETES_AT_ONCE });
+  } catch (error) {
+    if (!(error instanceof ActivityFailure)) throw error;
+    log.warn('Sessions could not be deleted', { error: error.message });
+  }
+}
+
 async function runLane(input: BatchShardInput, rows: ShardRows, concurrency: number, lane: number): Promise<void> {
   const laneRows = rows.forLane();
   if (laneRows.length === 0) return;
@@ -159,11 +227,12 @@ async function runLane(input: BatchShardInput, rows: ShardRows, concurrency: num
     callTimeoutMs,
     silenceTimeoutMs: DEFAULTS.silenceTimeoutMs,
     rows: laneRows,
+    ...(input.bounds !== undefined && { bounds: input.bounds }),
   };
   const activities = laneActivities({
     startToCloseTimeout: LANE_TIMEOUT,
     activityId: `lane-${lane}`,
-    summary: `lane ${lane}: ${laneRows.length} rows, ${concurrency} at once`,
+    summary: summaryLine(`lane ${lane}: ${laneRows.length} rows, ${concurrency} at once: ${spanOf(laneRows)}`),
   });
   try {
     rows.noteLane(await activities.runLane(laneInput));
@@ -190,7 +259,13 @@ async function endLane(laneInput: LaneInput, rows: ShardRows, lane: number): Pro
   }
 }
 
-function laneActivities(options: ActivityOptions & { activityId: string; summary: string }) {
+/** The ids of the first and the last row, for whoever looks for one. */
+function spanOf(rows: readonly { id: string }[]): string {
+  const [first, last] = [rows[0]?.id ?? '', rows.at(-1)?.id ?? ''];
+  return first === last ? first : `${first} … ${last}`;
+}
+
+function laneActivities(options: ActivityOptions & { summary: string }) {
   return proxyActivities<LaneActivities>({
     ...options,
     taskQueue: batchTaskQueue(workflowInfo().taskQueue),

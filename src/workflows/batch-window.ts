@@ -15,29 +15,43 @@ const PREPARE_SLOWER = 4;
 /**
  * Which shards of a batch run, and with how many rows at once. Knows nothing of Temporal.
  *
- * 1. The shares of the running shards never add up to more than the batch's concurrency.
+ * 1. The shares of the running shards never add up to more than the batch's concurrency. A share of 0 is a shard that waits,
+ *    after the concurrency was set lower than the number of running shards.
  * 2. Shards are admitted in their order, so whoever reads results needs to look at the first unfinished ones only.
  * 3. A shard is counted once, however often its end is told.
  */
 export class BatchWindow {
   readonly #shardRows: readonly number[];
-  readonly #concurrency: number;
+  #concurrency: number;
   readonly #finished: Set<number>;
   readonly #admitted: Map<number, number>;
   readonly #prepared: Set<number>;
+  /** Shards whose shares were changed since they were admitted. */
+  readonly #changed: Set<number>;
   readonly #counts: RowCounts;
 
   constructor(input: Pick<BatchInput, 'shardRows' | 'concurrency' | 'snapshot'>) {
     this.#shardRows = input.shardRows;
-    this.#concurrency = input.concurrency;
+    this.#concurrency = input.snapshot?.control?.concurrency ?? input.concurrency;
     this.#finished = new Set(input.snapshot?.finishedShards);
     this.#admitted = new Map(input.snapshot?.admitted);
     this.#prepared = new Set(input.snapshot?.prepared);
+    this.#changed = new Set(input.snapshot?.control?.shares?.map(([shard]) => shard));
     this.#counts = { ...(input.snapshot?.counts ?? noRows()) };
   }
 
   get counts(): RowCounts {
     return { ...this.#counts };
+  }
+
+  /** Rows at once, over all shards. */
+  get concurrency(): number {
+    return this.#concurrency;
+  }
+
+  /** The shares that were changed since their shards were admitted. */
+  get changedShares(): ShardShare[] {
+    return this.running.filter(({ shard }) => this.#changed.has(shard));
   }
 
   /** Shards that have ended, in the order of their end. */
@@ -76,13 +90,29 @@ export class BatchWindow {
     let free = this.#concurrency - running.reduce((sum, { concurrency }) => sum + concurrency, 0);
     const admitted: ShardShare[] = [];
     for (const [position, shard] of waiting.slice(0, Math.max(0, places)).entries()) {
-      if (free === 0) break;
+      if (free <= 0) break;
       const concurrency = Math.ceil(free / (places - position));
       free -= concurrency;
       this.#admitted.set(shard, concurrency);
       admitted.push({ shard, concurrency });
     }
     return admitted;
+  }
+
+  /** Changes the rows at once, and shares them out anew among the running shards. Returns the shares that have changed. */
+  setConcurrency(concurrency: number): ShardShare[] {
+    this.#concurrency = concurrency;
+    const { running } = this;
+    const lanes = Math.max(running.length, Math.min(lanesAtOnce(concurrency), this.#left));
+    const changed: ShardShare[] = [];
+    for (const [position, { shard, concurrency: before }] of running.entries()) {
+      const share = Math.floor(concurrency / lanes) + (position < concurrency % lanes ? 1 : 0);
+      if (share === before) continue;
+      this.#admitted.set(shard, share);
+      this.#changed.add(shard);
+      changed.push({ shard, concurrency: share });
+    }
+    return changed;
   }
 
   /** The shards that come next and were not told yet to open their sessions. */
@@ -99,6 +129,7 @@ export class BatchWindow {
   finish(shard: number, counts: RowCounts): boolean {
     if (this.#finished.has(shard) || this.#shardRows[shard] === undefined) return false;
     this.#finished.add(shard);
+    this.#changed.delete(shard);
     this.#counts.succeeded += counts.succeeded;
     this.#counts.failed += counts.failed;
     this.#counts.cancelled += counts.cancelled;
@@ -120,6 +151,11 @@ export class BatchWindow {
       prepared: [...this.#prepared].filter((shard) => !this.#finished.has(shard)),
       counts: this.counts,
     };
+  }
+
+  /** Number of shards that have not ended. */
+  get #left(): number {
+    return this.#shardRows.length - this.#finished.size;
   }
 
   #waiting(): number[] {

@@ -1,105 +1,179 @@
 import {
   CancellationScope,
   condition,
-  continueAsNew,
   type ExternalWorkflowHandle,
   getExternalWorkflowHandle,
   isCancellation,
+  makeContinueAsNewFunc,
   patched,
   setCurrentDetails,
   setHandler,
   sleep,
+  upsertMemo,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
 import {
   admitShardSignal,
+  BATCH_CONTROL_MEMO,
   type BatchInput,
   type BatchResult,
   batchShardWorkflowId,
-  type BatchStatus,
   batchStatusQuery,
+  cancelRowsSignal,
+  pauseBatchSignal,
+  pauseShardSignal,
   prepareShardSignal,
+  resumeBatchSignal,
+  resumeShardSignal,
+  setConcurrencySignal,
   shardFinishedSignal,
   shardWaitingSignal,
   signOfLifeSignal,
+  stopBatchSignal,
+  stopShardSignal,
 } from '../protocol/batch.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
-import { BatchWindow } from './batch-window.js';
-import { detailsText } from './details-text.js';
+import { BatchControls } from './batch-controls.js';
+import { batchDetails, batchStatus, type Batch } from './batch-status.js';
+import { BatchWindow, type ShardShare } from './batch-window.js';
 
 /** How long a cancelled batch waits for its shards to record what became of their rows. */
 const CANCEL_PATIENCE = '60 seconds';
 /** How often running shards are asked for a sign of life. One that ends tells so itself; one that is terminated cannot. */
 const SIGN_OF_LIFE_INTERVAL = '10 minutes';
-/** Requests to cancel that are under way at once; the server limits them per workflow. */
-const CANCELS_AT_ONCE = 50;
+/** Signals and cancels of shards that are under way at once; the server limits them per workflow. */
+const SHARDS_AT_ONCE = 50;
 
 /**
- * Runs a batch: admits its shards by a window and counts how their rows end. The shards hold the rows, and were started
- * before this (`submitBatch`).
+ * Runs a batch: admits its shards by a window, counts how their rows end, and does what operators and bounds ask for. The
+ * shards hold the rows, and were started before this (`submitBatch`).
  *
  * Cancelled, it cancels all its shards, waits up to 60 seconds for them, and ends as Canceled.
  */
 export async function batchWorkflow(input: BatchInput): Promise<BatchResult> {
-  const window = new BatchWindow(input);
-  let state: BatchStatus['state'] = 'running';
-  setHandler(shardFinishedSignal, ({ shard, counts }) => void window.finish(shard, counts), {
-    description: 'A shard tells how its rows ended',
-  });
+  const controls = new BatchControls(input.bounds, input.snapshot?.control);
+  const batch: Batch = {
+    input,
+    window: new BatchWindow(input),
+    controls,
+    told: {
+      version: 0,
+      isPaused: controls.isPaused,
+      ...(controls.stopped !== undefined && { stopped: controls.stopped }),
+    },
+  };
+  const { window } = batch;
+  handleMessages(batch);
+  try {
+    void askForSignsOfLife(batch);
+    void stopAtDeadline(batch);
+    await runShards(batch);
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+    batch.ending = 'cancelling';
+    await cancelShards(batch);
+    batch.ending = 'finished';
+    throw error;
+  }
+  batch.ending = 'finished';
+  upsertSearchAttributes([{ key: searchAttributeKeys.state, value: 'closed' }]);
+  setCurrentDetails(batchDetails(batch));
+  const { stopped } = controls;
+  return {
+    batchId: input.batchId,
+    rowCount: input.rowCount,
+    counts: window.counts,
+    ...(stopped !== undefined && { stopped }),
+  };
+}
+
+function handleMessages(batch: Batch): void {
+  const { window, controls } = batch;
+  setHandler(
+    shardFinishedSignal,
+    ({ shard, counts }) => {
+      window.finish(shard, counts);
+      controls.check(window.counts);
+    },
+    { description: 'A shard tells how its rows ended' },
+  );
   setHandler(shardWaitingSignal, () => undefined, {
     description: 'A waiting shard sees whether its batch still lives',
   });
-  setHandler(batchStatusQuery, () => statusOf(input, window, state), {
+  setHandler(batchStatusQuery, () => batchStatus(batch), {
     description: 'Rows by state, and which shards run. Takes no argument.',
   });
-  try {
-    void askForSignsOfLife(input, window);
-    await runShards(input, window);
-  } catch (error) {
-    if (!isCancellation(error)) throw error;
-    state = 'cancelling';
-    await cancelShards(input, window);
-    state = 'finished';
-    throw error;
-  }
-  state = 'finished';
-  upsertSearchAttributes([{ key: searchAttributeKeys.state, value: 'closed' }]);
-  setCurrentDetails(detailsOf(input, window, state));
-  return { batchId: input.batchId, rowCount: input.rowCount, counts: window.counts };
+  setHandler(pauseBatchSignal, (input) => controls.pause(input?.reason, Date.now()), {
+    description: 'Begin no more rows; those in flight go on to their end. Argument: none, or {"reason": "…"}',
+  });
+  setHandler(resumeBatchSignal, () => controls.resume(), { description: 'Go on after a pause. Takes no argument.' });
+  setHandler(setConcurrencySignal, (input) => controls.setConcurrency(input?.concurrency), {
+    description: 'Change the rows at once. Argument: {"concurrency": 50}',
+  });
+  setHandler(cancelRowsSignal, (input) => controls.cancelRows(input?.ids), {
+    description: 'Cancel single rows, also at the agent. Argument: {"ids": ["…"]}',
+  });
+  setHandler(stopBatchSignal, ({ reason }) => controls.stop(reason), {
+    description: 'A lane tells that a bound of the batch is reached',
+  });
 }
 
-async function runShards(input: BatchInput, window: BatchWindow): Promise<void> {
+async function runShards(batch: Batch): Promise<void> {
+  const { input, window, controls } = batch;
   for (;;) {
-    const seen = window.finishedCount;
-    const admitted = window.admitNext();
-    const prepared = window.prepareNext();
+    const seen = { finished: window.finishedCount, version: controls.version };
+    await tellControls(batch);
+    const isOpen = !controls.isPaused && controls.stopped === undefined;
+    const admitted = isOpen ? window.admitNext() : [];
+    const prepared = isOpen ? window.prepareNext() : [];
     await Promise.all([
-      ...admitted.map((share) => admit(input, window, share)),
+      ...admitted.map((share) => admit(batch, share)),
       ...prepared.map(({ shard, concurrency }) =>
-        reach(input, window, shard, (handle) => handle.signal(prepareShardSignal, { concurrency })),
+        reach(batch, shard, (handle) => handle.signal(prepareShardSignal, { concurrency })),
       ),
     ]);
-    setCurrentDetails(detailsOf(input, window, 'running'));
+    setCurrentDetails(batchDetails(batch));
     if (window.isDone) return;
     // Nothing is under way between two steps: everything there is to know stands in the snapshot.
-    if (workflowInfo().continueAsNewSuggested) {
-      await continueAsNew<typeof batchWorkflow>({ ...input, snapshot: window.snapshot() });
+    if (workflowInfo().continueAsNewSuggested && seen.version === controls.version) {
+      const snapshot = { ...window.snapshot(), control: controls.control(window.changedShares) };
+      const memo = workflowInfo().memo;
+      await makeContinueAsNewFunc<typeof batchWorkflow>(memo === undefined ? {} : { memo })({ ...input, snapshot });
     }
-    await condition(() => window.finishedCount !== seen);
+    await condition(() => window.finishedCount !== seen.finished || controls.version !== seen.version);
   }
 }
 
-const admit = (
-  input: BatchInput,
-  window: BatchWindow,
-  { shard, concurrency }: { shard: number; concurrency: number },
-): Promise<void> => reach(input, window, shard, (handle) => handle.signal(admitShardSignal, { concurrency }));
+/** Writes what is asked for into the memo, where the lanes see it, and tells the shards what concerns them. */
+async function tellControls(batch: Batch): Promise<void> {
+  const { window, controls, told } = batch;
+  if (controls.version === told.version) return;
+  told.version = controls.version;
+  const { isPaused, stopped, concurrency = window.concurrency } = controls;
+  const shares = concurrency === window.concurrency ? [] : window.setConcurrency(concurrency);
+  upsertMemo({ [BATCH_CONTROL_MEMO]: controls.control(window.changedShares) });
+  const state = stopped !== undefined ? 'stopping' : isPaused ? 'paused' : 'open';
+  upsertSearchAttributes([{ key: searchAttributeKeys.state, value: state }]);
+  const running = window.running.map(({ shard }) => shard);
+  await Promise.all(shares.map((share) => admit(batch, share)));
+  if (isPaused !== told.isPaused) {
+    told.isPaused = isPaused;
+    const signal = isPaused ? pauseShardSignal : resumeShardSignal;
+    await reachAll(batch, running, (handle) => handle.signal(signal));
+  }
+  if (stopped !== undefined && told.stopped === undefined) {
+    told.stopped = stopped;
+    await reachAll(batch, window.unfinishedShards, (handle) => handle.signal(stopShardSignal, { reason: stopped }));
+  }
+}
+
+const admit = (batch: Batch, { shard, concurrency }: ShardShare): Promise<void> =>
+  reach(batch, shard, (handle) => handle.signal(admitShardSignal, { concurrency }));
 
 /** Does something to a shard; one that is gone counts as lost, so that the batch does not wait for it for ever. */
 async function reach(
-  input: BatchInput,
-  window: BatchWindow,
+  { input, window }: Batch,
   shard: number,
   act: (handle: ExternalWorkflowHandle) => Promise<void>,
 ): Promise<void> {
@@ -111,14 +185,37 @@ async function reach(
   }
 }
 
+async function reachAll(
+  batch: Batch,
+  shards: readonly number[],
+  act: (handle: ExternalWorkflowHandle) => Promise<void>,
+): Promise<void> {
+  for (let start = 0; start < shards.length; start += SHARDS_AT_ONCE) {
+    await Promise.all(shards.slice(start, start + SHARDS_AT_ONCE).map((shard) => reach(batch, shard, act)));
+  }
+}
+
+/** Ends with the workflow. */
+async function stopAtDeadline({ input, controls }: Batch): Promise<void> {
+  const { deadline } = input.bounds ?? {};
+  if (deadline === undefined) return;
+  try {
+    await sleep(Math.max(1, Date.parse(deadline) - Date.now()), { summary: 'until the deadline of the batch' });
+    controls.stop('deadline');
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+  }
+}
+
 /** Finds shards that were terminated while no worker could tell. Ends with the workflow. */
-async function askForSignsOfLife(input: BatchInput, window: BatchWindow): Promise<void> {
+async function askForSignsOfLife(batch: Batch): Promise<void> {
+  const { window } = batch;
   try {
     while (!window.isDone) {
       const before = new Set(window.running.map(({ shard }) => shard));
       await sleep(SIGN_OF_LIFE_INTERVAL, { summary: 'until running shards are asked for a sign of life' });
       const quiet = window.running.filter(({ shard }) => before.has(shard));
-      await Promise.all(quiet.map((share) => admit(input, window, share)));
+      await Promise.all(quiet.map((share) => admit(batch, share)));
     }
   } catch (error) {
     // The batch itself was cancelled, and sees to its shards.
@@ -126,18 +223,16 @@ async function askForSignsOfLife(input: BatchInput, window: BatchWindow): Promis
   }
 }
 
-async function cancelShards(input: BatchInput, window: BatchWindow): Promise<void> {
+async function cancelShards(batch: Batch): Promise<void> {
+  const { window } = batch;
   await CancellationScope.nonCancellable(async () => {
     upsertSearchAttributes([{ key: searchAttributeKeys.state, value: 'cancelling' }]);
-    setCurrentDetails(detailsOf(input, window, 'cancelling'));
-    const shards = window.unfinishedShards;
-    for (let start = 0; start < shards.length; start += CANCELS_AT_ONCE) {
-      const some = shards.slice(start, start + CANCELS_AT_ONCE);
-      await Promise.all(some.map((shard) => reach(input, window, shard, cancelShard)));
-    }
+    setCurrentDetails(batchDetails(batch));
+    await reachAll(batch, window.unfinishedShards, cancelShard);
     await condition(() => window.isDone, CANCEL_PATIENCE);
     upsertSearchAttributes([{ key: searchAttributeKeys.state, value: 'cancelled' }]);
-    setCurrentDetails(detailsOf(input, window, 'finished'));
+    batch.ending = 'finished';
+    setCurrentDetails(batchDetails(batch));
   });
 }
 
@@ -145,44 +240,4 @@ async function cancelShards(input: BatchInput, window: BatchWindow): Promise<voi
 async function cancelShard(handle: ExternalWorkflowHandle): Promise<void> {
   if (patched('lost-shards-are-seen-in-a-cancel')) await handle.signal(signOfLifeSignal);
   await handle.cancel();
-}
-
-function statusOf(input: BatchInput, window: BatchWindow, state: BatchStatus['state']): BatchStatus {
-  const { batchId, agentRid, rowCount, shardRows, concurrency, mode, source, submittedAt } = input;
-  return {
-    batchId,
-    agentRid,
-    state,
-    rowCount,
-    shardCount: shardRows.length,
-    concurrency,
-    mode,
-    counts: window.counts,
-    finishedShards: window.finishedShards,
-    runningShards: window.running.map(({ shard }) => shard),
-    ...(source !== undefined && { source }),
-    submittedAt,
-  };
-}
-
-/** Where the batch stands, for the Temporal UI. */
-function detailsOf(input: BatchInput, window: BatchWindow, state: BatchStatus['state']): string {
-  const { succeeded, failed, cancelled, expired, tokens } = window.counts;
-  const ended = succeeded + failed + cancelled + expired;
-  return detailsText([
-    `**${state}**: ${ended} of ${input.rowCount} rows have ended (those of running shards count when their shard ends)`,
-    '',
-    '| succeeded | failed | cancelled | expired | tokens |',
-    '| --- | --- | --- | --- | --- |',
-    `| ${succeeded} | ${failed} | ${cancelled} | ${expired} | ${tokens} |`,
-    '',
-    `${window.finishedCount} of ${input.shardRows.length} shards have ended${runningText(window)}`,
-  ]);
-}
-
-/** Which shards run, for whoever looks for their pages; the first few of many. */
-function runningText({ running }: BatchWindow): string {
-  if (running.length === 0) return '';
-  const names = running.slice(0, 5).map(({ shard }) => shard);
-  return `; running: shard ${names.join(', ')}${running.length > names.length ? ` and ${running.length - names.length} more` : ''}`;
 }

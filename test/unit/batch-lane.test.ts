@@ -4,6 +4,8 @@ import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { ExchangeFailure, type ExchangeMemory } from '../../src/activities/exchange-failure.js';
 import type { ExchangeHooks, ExchangeProtocol, ExchangeRequest } from '../../src/activities/exchange-protocol.js';
+import { BatchWatches } from '../../src/activities/batch-watch.js';
+import { type EarlierAttempt, LanePool } from '../../src/activities/lane-pool.js';
 import { runLane } from '../../src/activities/lane.js';
 import type { LaneInput, LaneProgress, LaneResult, LaneRow } from '../../src/protocol/activities.js';
 import { noRows, type RowStatus } from '../../src/protocol/batch.js';
@@ -136,7 +138,7 @@ function lane(
 
 function runIn(environment: MockActivityEnvironment, agent: FakeAgent, laneInput: LaneInput): Promise<LaneResult> {
   return environment.run<[], LaneResult, () => Promise<LaneResult>>(() =>
-    runLane({ exchangeProtocol: agent }, laneInput, environment.context),
+    runLane({ exchangeProtocol: agent, watches: new BatchWatches() }, laneInput, environment.context),
   );
 }
 
@@ -341,6 +343,164 @@ describe('a stopped lane', () => {
       q3: 'cancelled',
       q4: 'cancelled',
     });
+  });
+});
+
+describe('a lane does what is asked of its batch:', () => {
+  const first: EarlierAttempt = { mayHaveRun: false, traceNumbers: {} };
+  const rows = Array.from({ length: 6 }, (_, n) => row(n, `${n}`));
+  const paused = { paused: { since: '2030-01-01T00:00:00Z' } };
+
+  const untilHavingLetGo = (letGo: () => void, condition: () => boolean) =>
+    until(() => {
+      letGo();
+      return condition();
+    });
+
+  /** A pool whose rows hang until they are let go, one after the other. */
+  function pool(laneRows = rows, earlier = first, isBoundReached?: () => boolean) {
+    const agent = new FakeAgent();
+    const hanging: (() => void)[] = [];
+    agent.whileAnswering = (signal) =>
+      Promise.race([untilAborted(signal), new Promise<void>((resolve) => hanging.push(resolve))]);
+    const stop = new AbortController();
+    const made = new LanePool(agent, input(laneRows, { concurrency: 2 }), earlier, isBoundReached);
+    return { agent, made, run: () => made.run(stop.signal), letGo: () => hanging.shift()?.() };
+  }
+
+  test('paused before it begins, it begins nothing', async () => {
+    const { agent, made, run } = pool();
+    made.apply(paused);
+    await run();
+    expect([agent.sent, made.result()]).toEqual([[], { results: [], expired: [], begun: [] }]);
+  });
+
+  test('paused, it lets end what is in flight, and comes back with the rest untouched', async () => {
+    const { agent, made, run, letGo } = pool();
+    const running = run();
+    made.apply(paused);
+    letGo();
+    letGo();
+    await running;
+    expect(agent.sent).toEqual(['0', '1']);
+    expect(made.result()).toMatchObject({ results: [{ id: 'q0' }, { id: 'q1' }], begun: [] });
+  });
+
+  test('paused and resumed, it goes on', async () => {
+    const { agent, made, run, letGo } = pool();
+    const running = run();
+    made.apply(paused);
+    letGo();
+    await until(() => made.progress().running === 1);
+    made.apply({});
+    expect(agent.sent).toEqual(['0', '1', '2']);
+    await untilHavingLetGo(letGo, () => agent.sent.length === rows.length);
+    letGo();
+    letGo();
+    await running;
+    expect(made.result().results).toHaveLength(rows.length);
+  });
+
+  test('paused, a row of several turns waits between two of them, and is looked for later', async () => {
+    const { agent, made, run, letGo } = pool([row(0, 'one', 'two')]);
+    const running = run();
+    made.apply(paused);
+    letGo();
+    await running;
+    expect(agent.sent).toEqual(['one']);
+    expect(made.result()).toEqual({ results: [], expired: [], begun: [0] });
+  });
+
+  test('with more rows at once, it begins more; with fewer, it begins none until there is room', async () => {
+    const { agent, made, run, letGo } = pool();
+    const running = run();
+    made.apply({ shares: [[0, 4]] });
+    expect(agent.sent).toHaveLength(4);
+    made.apply({ shares: [[0, 1]] });
+    letGo();
+    letGo();
+    letGo();
+    await until(() => made.progress().running === 1);
+    expect(agent.sent).toHaveLength(4);
+    letGo();
+    await until(() => agent.sent.length === 5);
+    // The share of another shard is not its own.
+    made.apply({ shares: [[1, 1]] });
+    expect(agent.sent).toHaveLength(6);
+    letGo();
+    letGo();
+    await running;
+    expect(made.result().results).toHaveLength(rows.length);
+  });
+
+  test('without a share, it comes back when what is in flight has ended', async () => {
+    const { agent, made, run, letGo } = pool();
+    const running = run();
+    made.apply({ shares: [[0, 0]] });
+    letGo();
+    letGo();
+    await running;
+    expect(agent.sent).toHaveLength(2);
+  });
+
+  test('cancels the rows that are asked for: at the agent where they are in flight, and without a send where they wait', async () => {
+    const { agent, made, run, letGo } = pool();
+    const running = run();
+    made.apply({ cancelledRows: ['q1', 'q4', 'nobody'] });
+    await until(() => agent.sent.includes('2'));
+    expect(agent.cancelled).toEqual(['1']);
+    await untilHavingLetGo(letGo, () => made.progress().finished === rows.length);
+    await running;
+    const ends = statuses(made.result());
+    expect([ends['q1'], ends['q4'], Object.values(ends).filter((status) => status === 'succeeded').length]).toEqual([
+      'cancelled',
+      'cancelled',
+      4,
+    ]);
+    expect(agent.sent).not.toContain('4');
+    expect(made.progress()).toMatchObject({ succeeded: 4, cancelled: 2, finished: 6 });
+  });
+
+  test('looks for a cancelled row at the agent where an earlier attempt may have begun it', async () => {
+    const { agent, made, run, letGo } = pool([row(0, 'a')], { mayHaveRun: true, traceNumbers: {} });
+    agent.landed.add('a');
+    made.apply({ cancelledRows: ['q0'] });
+    letGo();
+    await run();
+    expect(made.result().results).toMatchObject([{ id: 'q0', status: 'succeeded' }]);
+    expect(agent.sent).toEqual([]);
+  });
+
+  test('ends rows at their deadline, at the agent too, and begins none whose deadline has passed', async () => {
+    const soon = { ...row(0, 'soon'), deadline: new Date(Date.now() + 100).toISOString() };
+    const passed = { ...row(1, 'passed'), deadline: new Date(Date.now() - 1).toISOString() };
+    const farAway = { ...row(2, 'far'), deadline: '9999-12-31T00:00:00Z' };
+    const { agent, made, run, letGo } = pool([soon, passed, farAway]);
+    const running = run();
+    await until(() => agent.cancelled.includes('soon'));
+    letGo();
+    letGo();
+    await running;
+    expect(statuses(made.result())).toEqual({ q0: 'expired', q1: 'expired', q2: 'succeeded' });
+    expect(made.result().results.find(({ id }) => id === 'q0')?.error).toMatchObject({ errorName: 'DeadlinePassed' });
+    expect(agent.sent).toEqual(['soon', 'far']);
+  });
+
+  test('begins no more rows when a bound of the batch is reached', async () => {
+    let isReached = false;
+    const { agent, run, letGo } = pool(rows, first, () => isReached);
+    const running = run();
+    isReached = true;
+    letGo();
+    letGo();
+    await running;
+    expect(agent.sent).toEqual(['0', '1']);
+  });
+
+  test('sends a row in the mode of its own', async () => {
+    const agent = new FakeAgent();
+    await lane(agent, input([{ ...row(0, 'a'), mode: 'blocking' }, row(1, 'b')])).run;
+    expect(agent.requests.map(({ mode }) => mode)).toEqual(['blocking', 'streaming']);
   });
 });
 

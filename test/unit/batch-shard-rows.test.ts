@@ -1,12 +1,26 @@
 import { describe, expect, test } from '@jest/globals';
-import { type BatchRow, noRows, type RowResult, type RowStatus } from '../../src/protocol/batch.js';
+import {
+  type BatchRow,
+  type BatchShardInput,
+  endOfLeftRows,
+  noRows,
+  type RowResult,
+  type RowStatus,
+} from '../../src/protocol/batch.js';
 import { ShardRows } from '../../src/workflows/batch-shard-rows.js';
 
 const rows: BatchRow[] = ['a', 'b', 'c'].map((id) => ({ id, turns: [`${id}?`], metadata: { id } }));
 const error = { errorName: 'AgentNotFound', message: 'no' };
 
-function shardRows(more: BatchRow[] = []): ShardRows {
-  return new ShardRows({ rows: [...rows, ...more], firstIndex: 10, agentRid: 'ri.agent', agentVersion: '1.0' });
+function shardRows(more: BatchRow[] = [], settings: Partial<BatchShardInput> = {}): ShardRows {
+  return new ShardRows({
+    rows: [...rows, ...more],
+    firstIndex: 10,
+    agentRid: 'ri.agent',
+    agentVersion: '1.0',
+    mode: 'streaming',
+    ...settings,
+  });
 }
 
 const open = (shard: ShardRows) => {
@@ -77,5 +91,40 @@ describe('ShardRows', () => {
     shard.endRemaining('cancelled');
     expect(shard.counts).toEqual({ ...noRows(), succeeded: 1, cancelled: 2, tokens: 5 });
     expect(shard.remaining).toBe(0);
+  });
+
+  test('gives each row the earlier of its own deadline and of the batch, in whatever zone they are told', () => {
+    const own = (deadline: string): BatchRow => ({ id: deadline, turns: ['?'], deadline });
+    const bounds = { deadline: '2030-01-01T12:00:00Z' };
+    const shard = shardRows([own('2030-01-01T12:30:00+01:00'), own('2030-01-01T11:30:00-01:00')], { bounds });
+    open(shard);
+    const told = shard.forLane().map(({ deadline }) => deadline);
+    expect(told).toEqual([...Array<string>(3).fill(bounds.deadline), '2030-01-01T12:30:00+01:00', bounds.deadline]);
+    expect(
+      shardRows()
+        .withoutSession(undefined)
+        .map(({ deadline }) => deadline),
+    ).toEqual([undefined, undefined, undefined]);
+  });
+
+  test('counts a row as expired for which no session was opened any more', () => {
+    const shard = shardRows();
+    const needed = shard.withoutSession(undefined);
+    shard.noteSessions(needed, { sessions: needed.map(() => endOfLeftRows('deadline')) });
+    expect(shard.counts).toEqual({ ...noRows(), expired: 3 });
+  });
+
+  test('names the sessions of rows that have ended once, to be deleted, but not those in which something may still land', () => {
+    const shard = shardRows([{ id: 'd', turns: ['d?'], mode: 'blocking' }], { deleteSessions: true });
+    open(shard);
+    const sessions = () => shard.takeSessionsToDelete().map(({ sessionRid }) => sessionRid);
+    shard.noteLane({ results: [result(10), result(11, 'cancelled'), result(13, 'cancelled')], expired: [], begun: [] });
+    expect(sessions()).toEqual(['s10', 's11']);
+    shard.endRemaining('cancelled');
+    expect([sessions(), sessions()]).toEqual([['s12'], []]);
+    const kept = shardRows();
+    open(kept);
+    kept.noteLane({ results: [result(10)], expired: [], begun: [] });
+    expect(kept.takeSessionsToDelete()).toEqual([]);
   });
 });

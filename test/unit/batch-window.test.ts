@@ -67,4 +67,40 @@ describe('BatchWindow', () => {
       }),
     );
   });
+
+  test('shares a changed concurrency out anew among the shards that run, and leaves room for those that come', () => {
+    const window = new BatchWindow({ shardRows: Array<number>(10).fill(50), concurrency: 40 });
+    window.admitNext();
+    expect(window.setConcurrency(1)).toEqual([
+      { shard: 0, concurrency: 1 },
+      { shard: 1, concurrency: 0 },
+    ]);
+    expect(window.admitNext()).toEqual([]);
+    expect(window.changedShares).toEqual(window.running);
+    window.setConcurrency(100);
+    expect(window.running.map(({ concurrency }) => concurrency)).toEqual([20, 20]);
+    expect(window.admitNext()).toEqual([2, 3, 4].map((shard) => ({ shard, concurrency: 20 })));
+    expect(window.setConcurrency(100)).toEqual([]);
+  });
+
+  test('gives all of a changed concurrency to the shards that run when no others are left', () => {
+    const window = new BatchWindow({ shardRows: [50, 50], concurrency: 2 });
+    window.admitNext();
+    window.setConcurrency(101);
+    expect(window.running.map(({ concurrency }) => concurrency)).toEqual([51, 50]);
+  });
+
+  test('keeps a changed concurrency and the changed shares over a new run', () => {
+    const input = { shardRows: [50, 50, 50, 50], concurrency: 40 };
+    const window = new BatchWindow(input);
+    window.admitNext();
+    window.setConcurrency(10);
+    const shares = window.changedShares.map(({ shard, concurrency }): [number, number] => [shard, concurrency]);
+    const next = new BatchWindow({
+      ...input,
+      snapshot: { ...window.snapshot(), control: { concurrency: 10, shares } },
+    });
+    expect([next.concurrency, next.changedShares]).toEqual([10, window.changedShares]);
+    expect(next.admitNext()).toEqual([]);
+  });
 });
