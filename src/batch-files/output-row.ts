@@ -2,12 +2,12 @@ import type { RowOutcome } from '../protocol/batch.js';
 
 /**
  * A row's outcome as it is written, in this order of keys: of one that succeeded `id`, `index`, `status`, `answer` (the last
- * turn's), `exchanges`, `sessionRid`, `tokens`, `attempts`, `startedAt`, `finishedAt`, `metadata`; of another the same with
- * `error` in place of `answer`, and the fields of the input row, so that it is input again.
+ * turn's), `exchanges`, `sessionRid`, `agentVersion`, `tokens`, `attempts`, `startedAt`, `finishedAt`, `metadata`; of another the
+ * same with `error` in place of `answer`, and the fields of the input row, so that it is input again.
  *
- * What is absent stays absent: `sessionRid` and `startedAt` of a row that was never begun, `metadata` where none was given.
+ * What is absent stays absent: `agentVersion` where the latest published one was asked, `sessionRid` and `startedAt` of a row that was never begun, `metadata` where none was given.
  */
-export function outputRow({ row, result }: RowOutcome): Record<string, unknown> {
+export function outputRow({ row, result, agentVersion }: RowOutcome): Record<string, unknown> {
   const exchanges = result.exchanges.map((exchange, turn) => ({ text: row.turns[turn] ?? '', ...exchange }));
   const output = {
     id: result.id,
@@ -18,6 +18,8 @@ export function outputRow({ row, result }: RowOutcome): Record<string, unknown> 
       : { error: result.error }),
     exchanges,
     ...(result.sessionRid !== undefined && { sessionRid: result.sessionRid }),
+    // Of a row that is input again only its own version counts: the batch's would bind it.
+    ...(result.status === 'succeeded' && agentVersion !== undefined && { agentVersion }),
     tokens: result.tokens,
     attempts: result.attempts,
     ...(result.startedAt !== undefined && { startedAt: result.startedAt }),

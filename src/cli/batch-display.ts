@@ -1,10 +1,12 @@
 import type { BatchProgress } from '../client/index.js';
 import type { CliIo } from './command.js';
 import { waitingText } from './exchange-output.js';
+import { timeOfDay } from './output.js';
 
 /** Pause between lines of progress where nobody watches a bar (milliseconds). */
 const LINE_INTERVAL_MS = 10_000;
-const BAR_CELLS = 24;
+const MOST_BAR_CELLS = 24;
+const LEAST_BAR_CELLS = 8;
 
 /** Rows that have ended, however. */
 const ended = (progress: BatchProgress): number =>
@@ -19,45 +21,92 @@ export function duration(seconds: number): string {
   return minutes > 0 ? `${minutes}m ${two(rest)}s` : `${rest}s`;
 }
 
-/** What a batch's progress says in words, the important first. */
-export function progressText(progress: BatchProgress): string {
-  const { failed, cancelled, expired, running, rowsPerSecond, etaSeconds, tokens } = progress;
+/** What a batch's progress says in words, the important first; in one line. */
+export function progressText(progress: BatchProgress, { withStop = true }: { withStop?: boolean } = {}): string {
+  const why = withStop ? whyText(progress) : waitText(progress);
+  return [...numbers(progress), ...(why === undefined ? [] : [why])].join('  ');
+}
+
+/** The numbers, and where it stands when it does not just run. What can be spared comes last. */
+function numbers(progress: BatchProgress): string[] {
+  const { state, failed, cancelled, expired, running, rowsPerSecond, etaSeconds, tokens, concurrency } = progress;
   const rate = rowsPerSecond >= 10 ? rowsPerSecond.toFixed(0) : rowsPerSecond.toFixed(1);
-  const wait =
-    progress.waitingFor === undefined
-      ? []
-      : [
-          waitingText({
-            reason: progress.waitingFor,
-            ...(progress.waitingUntil === undefined ? {} : { until: new Date(progress.waitingUntil) }),
-          }),
-        ];
   return [
     `${ended(progress)}/${progress.rowCount}`,
+    ...(state === 'running' || state === 'completed' ? [] : [state]),
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(cancelled > 0 ? [`${cancelled} cancelled`] : []),
     ...(expired > 0 ? [`${expired} expired`] : []),
-    ...(running > 0 ? [`${running} running`] : []),
     ...(rowsPerSecond > 0 ? [`${rate}/s`] : []),
     ...(etaSeconds !== undefined && etaSeconds > 0 ? [`${duration(etaSeconds)} left`] : []),
     `${tokens} tokens`,
-    ...(progress.state === 'running' || progress.state === 'completed' ? [] : [progress.state]),
-    ...wait,
-  ].join('  ');
+    ...(running > 0 ? [`${running} of ${concurrency} running`] : []),
+  ];
 }
 
-/** One line of at most `width` columns: a bar, and what the progress says. */
-export function progressBar(progress: BatchProgress, width: number): string {
-  const share = progress.rowCount === 0 ? 0 : ended(progress) / progress.rowCount;
-  const full = Math.min(BAR_CELLS, Math.floor(share * BAR_CELLS));
-  const line = `${'█'.repeat(full)}${'░'.repeat(BAR_CELLS - full)}  ${progressText(progress)}`;
-  return line.length < width ? line : `${line.slice(0, Math.max(0, width - 2))}…`;
+/** Why a batch begins no more rows, in words. */
+export const STOP_REASONS: Record<NonNullable<BatchProgress['stopped']>, string> = {
+  deadline: 'its deadline has passed',
+  maxTokens: 'it has used the tokens it may',
+  maxFailures: 'too many of its rows have failed',
+};
+
+/** Why no rows are begun, or why it does not go faster. */
+function whyText(progress: BatchProgress): string | undefined {
+  const { paused, stopped } = progress;
+  if (stopped !== undefined) return `… no more rows are begun: ${STOP_REASONS[stopped]}`;
+  if (paused === undefined) return waitText(progress);
+  const since = `paused since ${timeOfDay(new Date(paused.since))}`;
+  return `… ${since}${paused.reason === undefined ? '' : `: ${oneLine(paused.reason)}`}`;
 }
+
+function waitText({ waitingFor, waitingUntil }: BatchProgress): string | undefined {
+  if (waitingFor === undefined) return undefined;
+  return waitingText({ reason: waitingFor, ...(waitingUntil && { until: new Date(waitingUntil) }) });
+}
+
+/** A text of somebody's own must not move the cursor. */
+const oneLine = (text: string): string => text.replace(/[\s\p{Cc}]+/gu, ' ');
+
+/**
+ * One or two lines of less than `width` columns: a bar with numbers, of which the last are left out where there is no room,
+ * and why it does not go on.
+ */
+export function progressBar(progress: BatchProgress, width: number): string[] {
+  const share = progress.rowCount === 0 ? 0 : ended(progress) / progress.rowCount;
+  const parts = numbers(progress);
+  while (parts.length > 1 && parts.join('  ').length + 2 + LEAST_BAR_CELLS >= width) parts.pop();
+  const text = parts.join('  ');
+  const cells = Math.min(MOST_BAR_CELLS, Math.max(LEAST_BAR_CELLS, width - text.length - 3));
+  const full = Math.min(cells, Math.floor(share * cells));
+  const why = whyText(progress);
+  const lines = [`${'█'.repeat(full)}${'░'.repeat(cells - full)}  ${text}`, ...(why === undefined ? [] : [why])];
+  return lines.map((line) => cut(line, width));
+}
+
+/** Cuts a line to less than `width` columns; wide characters take two. */
+function cut(line: string, width: number): string {
+  let columns = 0;
+  let kept = '';
+  for (const character of line) {
+    columns += isWide(character) ? 2 : 1;
+    if (columns >= width) return `${[...kept].slice(0, -1).join('').trimEnd()}…`;
+    kept += character;
+  }
+  return kept;
+}
+
+const isWide = (character: string): boolean =>
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u.test(
+    character,
+  );
 
 /** Shows a batch's progress on stderr: a bar where a person looks, else a line now and then, JSON with `--json`. */
 export class BatchDisplay {
   private last: BatchProgress | undefined;
   private lastLineMs = Number.NEGATIVE_INFINITY;
+  /** Lines that the bar takes up. */
+  private drawn = 0;
 
   constructor(
     private readonly stderr: CliIo['stderr'],
@@ -66,19 +115,26 @@ export class BatchDisplay {
   ) {}
 
   update(progress: BatchProgress): void {
+    const before = this.last;
     this.last = progress;
-    if (this.isBar) {
-      this.stderr.write(`\r${progressBar(progress, this.stderr.columns ?? 80)}\u001b[K`);
-      return;
-    }
-    if (this.now() - this.lastLineMs < LINE_INTERVAL_MS) return;
+    if (this.isBar) return this.draw(progress);
+    const isNews = before?.state !== progress.state;
+    if (!isNews && this.now() - this.lastLineMs < LINE_INTERVAL_MS) return;
     this.lastLineMs = this.now();
     this.stderr.write(this.isJson ? `${JSON.stringify(progress)}\n` : `${progressText(progress)}\n`);
   }
 
   /** Leaves the bar as it stands, so that what is said next begins on a line of its own. */
   end(): void {
-    if (this.isBar && this.last !== undefined) this.stderr.write('\n');
+    if (this.drawn > 0) this.stderr.write('\n');
+    this.drawn = 0;
+  }
+
+  private draw(progress: BatchProgress): void {
+    const up = this.drawn > 1 ? `\u001b[${this.drawn - 1}A` : '';
+    const lines = progressBar(progress, this.stderr.columns ?? 80);
+    this.drawn = lines.length;
+    this.stderr.write(`${up}\r\u001b[J${lines.join('\n')}`);
   }
 
   private get isBar(): boolean {

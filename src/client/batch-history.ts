@@ -8,13 +8,17 @@ import type { CreateSessionsInput, CreateSessionsResult, LaneResult } from '../p
 import {
   type BatchRow,
   type BatchShardInput,
+  type BatchShardResult,
   batchShardWorkflowId,
+  endOfLeftRows,
   type RowOutcome,
   type RowResult,
+  type RowStatus,
+  statusWithoutSession,
 } from '../protocol/batch.js';
 import type { ExchangeError } from '../protocol/exchange.js';
 import { FAILURE_TYPES } from '../protocol/failures.js';
-import { BatchNotFoundError } from './batch-errors.js';
+import { BatchNotEndedError, BatchNotFoundError } from './batch-errors.js';
 import type { ClientContext } from './connection.js';
 import { GRPC, grpcStatus } from './translate-error.js';
 
@@ -25,6 +29,14 @@ type Payloads = temporal.api.common.v1.IPayloads | null | undefined;
 const UNREACHABLE_MS = 5 * 60_000;
 const RETRY_PAUSE_MS = 1_000;
 
+/** How a shard is read. */
+export interface FollowShardOptions {
+  /** Stops reading. */
+  signal?: AbortSignal;
+  /** What to do at the end of the history of a shard that goes on: wait for more, leave it, or throw. Default `wait`. */
+  whenRunning?: 'wait' | 'leave' | 'refuse';
+}
+
 /**
  * The outcomes of a shard's rows, each once, as soon as they stand in its history: those of a lane when it hands them over,
  * and when the shard has ended those of all rows that are left. Needs no worker.
@@ -32,39 +44,44 @@ const RETRY_PAUSE_MS = 1_000;
  * Three things end a row, the same that the shard itself counts: a result of `runLane` or `cancelLane`, an error of `createSessions`, and
  * the end of the shard.
  *
- * @throws BatchNotFoundError when Temporal no longer has the shard.
+ * @throws BatchNotFoundError when Temporal no longer has the shard; BatchNotEndedError, if so asked.
  */
 export async function* followShard(
   context: ClientContext,
   batchId: string,
   shard: number,
-  signal: AbortSignal,
+  { signal, whenRunning = 'wait' }: FollowShardOptions = {},
 ): AsyncGenerator<RowOutcome[], void, void> {
   const reader = new ShardReader(context, batchShardWorkflowId(batchId, shard));
+  const read = { shard, waitNewEvent: whenRunning === 'wait', signal: signal ?? new AbortController().signal };
   let nextPageToken: Uint8Array | null | undefined;
   do {
-    const page = await readPage(context, batchId, shard, nextPageToken, signal);
+    const page = await readPage(context, batchId, { ...read, nextPageToken });
     const outcomes: RowOutcome[] = [];
     for (const event of page.history?.events ?? []) outcomes.push(...(await reader.read(event)));
     if (outcomes.length > 0) yield outcomes;
     nextPageToken = page.nextPageToken;
   } while (nextPageToken != null && nextPageToken.length > 0);
+  if (whenRunning === 'refuse' && !reader.hasEnded) throw new BatchNotEndedError(batchId, shard);
 }
 
-/** One page; blocks while nothing is new, for as long as the server holds a poll open. */
+/** One page; with `waitNewEvent` it blocks while nothing is new, for as long as the server holds a poll open. */
 async function readPage(
   context: ClientContext,
   batchId: string,
-  shard: number,
-  nextPageToken: Uint8Array | null | undefined,
-  signal: AbortSignal,
+  {
+    shard,
+    waitNewEvent,
+    nextPageToken,
+    signal,
+  }: { shard: number; waitNewEvent: boolean; nextPageToken: Uint8Array | null | undefined; signal: AbortSignal },
 ) {
   const { client } = context;
   const workflowId = batchShardWorkflowId(batchId, shard);
   const request = {
     namespace: client.options.namespace,
     execution: { workflowId },
-    waitNewEvent: true,
+    waitNewEvent,
     ...(nextPageToken != null && { nextPageToken }),
   };
   for (const startedMs = Date.now(); ;) {
@@ -101,6 +118,10 @@ class ShardReader {
   readonly #rows = new Map<number, BatchRow>();
   /** Activities by the event that scheduled them. */
   readonly #scheduled = new Map<string, { type: string; activityId: string; input: Payloads }>();
+  /** Of the batch; see `RowOutcome.agentVersion`. */
+  #agentVersion: string | undefined;
+  /** True when the end of the shard was read. */
+  hasEnded = false;
 
   constructor(
     private readonly context: ClientContext,
@@ -112,6 +133,7 @@ class ShardReader {
     const started = event.workflowExecutionStartedEventAttributes;
     if (started != null) {
       const input = await this.#decode<BatchShardInput>(started.input);
+      this.#agentVersion = input.agentVersion;
       for (const [position, row] of input.rows.entries()) this.#rows.set(input.firstIndex + position, row);
       return [];
     }
@@ -143,20 +165,21 @@ class ShardReader {
     return sessions.flatMap((opened, position) => {
       const index = rows[position]?.index;
       if (index === undefined || !('error' in opened)) return [];
-      return this.#take(index, (row) => notRun(row, index, 'failed', opened.error, event));
+      return this.#take(index, (row) => notRun(row, index, statusWithoutSession(opened.error), opened.error, event));
     });
   }
 
   async #readEnd(event: HistoryEvent): Promise<RowOutcome[]> {
     const end = await this.#endOf(event);
     if (end === undefined) return [];
+    this.hasEnded = true;
     return [...this.#rows.keys()].flatMap((index) =>
       this.#take(index, (row) => notRun(row, index, end.status, end.error, event)),
     );
   }
 
   /** What the end of the shard means for rows that have not ended. */
-  async #endOf(event: HistoryEvent): Promise<{ status: 'cancelled' | 'failed'; error: ExchangeError } | undefined> {
+  async #endOf(event: HistoryEvent): Promise<{ status: RowStatus; error: ExchangeError } | undefined> {
     const cancelled = (message: string) => ({
       status: 'cancelled' as const,
       error: { errorName: FAILURE_TYPES.exchangeCancelled, message },
@@ -181,6 +204,9 @@ class ShardReader {
       return failed('ShardFailed', `Its shard failed before the row had ended: ${rootMessage(error)}`);
     }
     if (event.workflowExecutionCompletedEventAttributes != null) {
+      const { result } = event.workflowExecutionCompletedEventAttributes;
+      const { stopped } = await this.#decode<BatchShardResult>(result);
+      if (stopped !== undefined) return endOfLeftRows(stopped);
       return failed('ResultMissing', 'Its shard has ended without a result for it');
     }
     return undefined;
@@ -191,7 +217,9 @@ class ShardReader {
     const row = this.#rows.get(index);
     if (row === undefined) return [];
     this.#rows.delete(index);
-    return [{ row, result: result(row) }];
+    // As the shard has it: a row with an agent of its own does not inherit the batch's version.
+    const agentVersion = row.agentVersion ?? (row.agentRid === undefined ? this.#agentVersion : undefined);
+    return [{ row, result: result(row), ...(agentVersion !== undefined && { agentVersion }) }];
   }
 
   async #decode<T>(payloads: Payloads, activityId?: string): Promise<T> {
@@ -213,13 +241,7 @@ function rootMessage(error: Error | undefined): string {
   return error?.cause instanceof Error ? rootMessage(error.cause) : (error?.message ?? 'for no reason given');
 }
 
-function notRun(
-  row: BatchRow,
-  index: number,
-  status: 'cancelled' | 'failed',
-  error: ExchangeError,
-  event: HistoryEvent,
-): RowResult {
+function notRun(row: BatchRow, index: number, status: RowStatus, error: ExchangeError, event: HistoryEvent): RowResult {
   const seconds = Number(event.eventTime?.seconds ?? 0);
   const finishedAt = new Date(seconds * 1000 + Math.floor((event.eventTime?.nanos ?? 0) / 1e6)).toISOString();
   return { id: row.id, index, status, exchanges: [], tokens: 0, attempts: 0, finishedAt, error };

@@ -1,17 +1,22 @@
+import type { WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
 import type { LaneProgress } from '../protocol/activities.js';
 import {
+  type BatchControl,
+  type BatchInput,
+  type BatchMemo,
   batchShardWorkflowId,
-  type BatchStatus,
+  type BatchResult,
+  type BatchStopReason,
   batchStatusQuery,
   batchWorkflowId,
   noRows,
+  type RowCounts,
 } from '../protocol/batch.js';
-import { type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client';
-import { BatchNotFoundError } from './batch-errors.js';
-import { batchMemo } from './batch-submit.js';
+import { followShard } from './batch-history.js';
+import { batchControl, describedBatch } from './batch-memo.js';
+import { batchState, hasEnded, type BatchState } from './batch-state.js';
 import { addressOf, type ClientContext } from './connection.js';
-import { runStatus } from './describe-conversation.js';
-import { type EndStatus, NoWorkerError, TemporalUnreachableError } from './errors.js';
+import { NoWorkerError, TemporalUnreachableError, UnansweredError } from './errors.js';
 import { type PendingActivity, pendingActivities, waitOf } from './pending-activities.js';
 import { GRPC, grpcStatus, translateError } from './translate-error.js';
 import { queryWorker } from './worker-query.js';
@@ -32,8 +37,7 @@ const PICK_UP_MS = 3_000;
 /** How a batch stands. */
 export interface BatchProgress {
   batchId: string;
-  /** `cancelling`: its rows in flight are being cancelled at the agent. */
-  state: 'running' | 'cancelling' | EndStatus;
+  state: BatchState;
   rowCount: number;
   succeeded: number;
   failed: number;
@@ -41,10 +45,18 @@ export interface BatchProgress {
   expired: number;
   /** Rows in flight now. */
   running: number;
+  /** Rows that nothing was done about yet. */
+  queued: number;
   tokens: number;
+  /** Rows at once, as it is now. */
+  concurrency: number;
+  /** Since when no row is begun, and why, while it is paused. */
+  paused?: NonNullable<BatchControl['paused']>;
+  /** Why no row is begun any more, also after the end. */
+  stopped?: BatchStopReason;
   /** Over the last 20 seconds, of this watcher; 0 at first. */
   rowsPerSecond: number;
-  /** Seconds until all rows have ended, at this rate; absent while there is none. */
+  /** Seconds until all rows have ended, at this rate; absent while there is none, and unless it just runs. */
   etaSeconds?: number;
   /** Why it does not go faster, or not at all: a limit, a retry, a missing worker. */
   waitingFor?: string;
@@ -77,7 +89,7 @@ export async function* watchBatch(
   while (signal?.aborted !== true) {
     const progress = await looker.lookAgain();
     yield progress;
-    if (progress.state !== 'running' && progress.state !== 'cancelling') return;
+    if (hasEnded(progress.state)) return;
     await pause(intervalMs, signal);
   }
 }
@@ -87,8 +99,21 @@ export async function batchProgress(context: ClientContext, batchId: string): Pr
   return new BatchLooker(context, batchId).look();
 }
 
+type Batch = (input: BatchInput) => Promise<BatchResult>;
+
+/** A running shard. */
+interface ShardLook {
+  activities: PendingActivity[];
+  counts: Partial<RowCounts>;
+  /** Rows in flight. */
+  running: number;
+}
+
 class BatchLooker {
-  #status: BatchStatus | undefined;
+  #counts: RowCounts | undefined;
+  #runningShards: readonly number[] = [];
+  /** What was read out of the histories of shards. */
+  readonly #recorded = new Map<number, { historyLength: number; counts: RowCounts }>();
   #last: BatchProgress | undefined;
   /** Times of looks with the rows that had ended by then. */
   #samples: { atMs: number; ended: number }[] = [];
@@ -115,111 +140,135 @@ class BatchLooker {
       this.#samples = [];
       const { etaSeconds: _eta, waitingUntil: _until, ...seen } = last;
       const waitingFor = `Temporal at ${addressOf(client)} does not answer; trying again`;
-      return { ...seen, running: 0, rowsPerSecond: 0, waitingFor };
+      return { ...seen, running: 0, queued: last.queued + last.running, rowsPerSecond: 0, waitingFor };
     }
   }
 
   async look(): Promise<BatchProgress> {
-    const description = await this.#describe();
-    const noAnswer = await this.#askStatus(description);
-    const status = runStatus(description);
-    const lanes = status === 'running' ? await this.#lanes() : [];
-    const progress = this.#sum(description, lanes.map(laneProgress));
-    if (status !== 'running') progress.state = status;
+    const { description, memo } = await describedBatch(this.context, this.batchId);
+    const state = batchState(description);
+    const noAnswer = await this.#askStatus(description, state);
+    const shards = hasEnded(state) ? [] : await this.#shards();
+    const lanes = shards.flatMap(({ activities }) => activities);
+    const progress = this.#sum(memo, batchControl(description), shards);
+    progress.state = state;
+    if (hasEnded(state)) delete progress.paused;
+    // The counts of one that has ended come from a worker as well.
     const wait = noAnswer === undefined ? waitOfLanes(lanes) : { waitingFor: noAnswer };
-    if (status === 'running') Object.assign(progress, wait);
+    if (!hasEnded(state) || this.#counts === undefined) Object.assign(progress, wait);
     this.#rate(progress);
     this.#last = progress;
     return progress;
   }
 
-  async #describe(): Promise<WorkflowExecutionDescription> {
-    try {
-      return await this.context.client.workflow.getHandle(batchWorkflowId(this.batchId)).describe();
-    } catch (error) {
-      if (error instanceof WorkflowNotFoundError) {
-        throw new BatchNotFoundError(this.batchId, this.context.client.options.namespace);
-      }
-      throw translateError(error, this.context, batchWorkflowId(this.batchId));
-    }
-  }
-
   /** Asks the batch itself; when no worker answers for it, tells why. */
-  async #askStatus({ taskQueue }: WorkflowExecutionDescription): Promise<string | undefined> {
+  async #askStatus({ taskQueue }: WorkflowExecutionDescription, state: BatchState): Promise<string | undefined> {
+    const workflowId = batchWorkflowId(this.batchId);
     try {
-      this.#status = await queryWorker(this.context, batchWorkflowId(this.batchId), QUERY_PATIENCE_MS, (handle) =>
-        handle.query(batchStatusQuery),
-      );
+      if (state === 'completed') {
+        // Stands in the history: that needs no worker.
+        const { counts } = await this.context.client.workflow.getHandle<Batch>(workflowId).result();
+        this.#counts = counts;
+        return undefined;
+      }
+      const ask = (handle: WorkflowHandle) => handle.query(batchStatusQuery);
+      const { counts, runningShards } = await queryWorker(this.context, workflowId, QUERY_PATIENCE_MS, ask);
+      this.#counts = counts;
+      this.#runningShards = runningShards;
       return undefined;
     } catch (error) {
       if (error instanceof NoWorkerError) {
         return `no worker answers on task queue ${taskQueue}; start one with \`aip-temporal worker\``;
       }
-      if (!isUnanswered(error)) throw translateError(error, this.context, batchWorkflowId(this.batchId));
-      return `the workers on task queue ${taskQueue} do not answer; they are busy, or have just stopped`;
+      if (error instanceof UnansweredError) {
+        return `the workers on task queue ${taskQueue} do not answer; they are busy, or have just stopped`;
+      }
+      throw translateError(error, this.context, batchWorkflowId(this.batchId));
     }
   }
 
-  /** What the running shards are doing. */
-  async #lanes(): Promise<PendingActivity[]> {
-    const shards = this.#status?.runningShards ?? [];
-    const { workflow } = this.context.client;
-    const activities = await Promise.all(
-      shards.map(async (shard) => {
+  /** What the running shards are doing, and how far they are. */
+  async #shards(): Promise<ShardLook[]> {
+    return Promise.all(
+      this.#runningShards.map(async (shard) => {
         try {
-          const shardId = batchShardWorkflowId(this.batchId, shard);
-          return await pendingActivities(this.context, await workflow.getHandle(shardId).describe());
+          const handle = this.context.client.workflow.getHandle(batchShardWorkflowId(this.batchId, shard));
+          const description = await handle.describe();
+          const activities = await pendingActivities(this.context, description);
+          const lane = activities.map(laneProgress).find((progress) => progress !== undefined);
+          if (lane !== undefined) return { activities, counts: lane, running: lane.running };
+          return { activities, counts: await this.#recordedCounts(shard, description.historyLength), running: 0 };
         } catch {
           // It shows again at the next look, or has ended.
-          return [];
+          return { activities: [], counts: noRows(), running: 0 };
         }
       }),
     );
-    return activities.flat();
   }
 
-  #sum(description: WorkflowExecutionDescription, lanes: (LaneProgress | undefined)[]): BatchProgress {
-    const counts = { ...(this.#status?.counts ?? noRows()) };
-    let running = 0;
-    for (const lane of lanes) {
-      if (lane === undefined) continue;
-      counts.succeeded += lane.succeeded;
-      counts.failed += lane.failed;
-      counts.tokens += lane.tokens;
-      running += lane.running;
+  /** What a shard without a lane has done by now, as when it is paused: nobody else tells. */
+  async #recordedCounts(shard: number, historyLength: number): Promise<RowCounts> {
+    const known = this.#recorded.get(shard);
+    if (known?.historyLength === historyLength) return known.counts;
+    const counts = noRows();
+    for await (const outcomes of followShard(this.context, this.batchId, shard, { whenRunning: 'leave' })) {
+      for (const { result } of outcomes) {
+        counts[result.status]++;
+        counts.tokens += result.tokens;
+      }
     }
-    const last = this.#last;
+    this.#recorded.set(shard, { historyLength, counts });
+    return counts;
+  }
+
+  #sum(memo: BatchMemo, control: BatchControl, shards: readonly ShardLook[]): BatchProgress {
+    const counts = { ...(this.#counts ?? noRows()) };
+    let running = 0;
+    for (const shard of shards) {
+      for (const kind of KINDS) counts[kind] += shard.counts[kind] ?? 0;
+      running += shard.running;
+    }
+    // Between a lane's end and the batch's hearing of it its rows show nowhere: numbers do not go back for that.
+    for (const kind of KINDS) counts[kind] = Math.max(counts[kind], this.#last?.[kind] ?? 0);
+    const { rowCount } = memo;
+    const { paused, stopped } = control;
     return {
       batchId: this.batchId,
-      state: this.#status?.state === 'cancelling' ? 'cancelling' : 'running',
-      rowCount: this.#status?.rowCount ?? batchMemo(description)?.rowCount ?? 0,
-      // Between a lane's end and the batch's hearing of it its rows show nowhere: numbers do not go back for that.
-      succeeded: Math.max(counts.succeeded, last?.succeeded ?? 0),
-      failed: Math.max(counts.failed, last?.failed ?? 0),
-      cancelled: Math.max(counts.cancelled, last?.cancelled ?? 0),
-      expired: Math.max(counts.expired, last?.expired ?? 0),
+      state: 'running',
+      rowCount,
+      ...counts,
       running,
-      tokens: Math.max(counts.tokens, last?.tokens ?? 0),
+      queued: Math.max(0, rowCount - endedRows(counts) - running),
+      concurrency: control.concurrency ?? memo.concurrency,
+      ...(paused !== undefined && { paused }),
+      ...(stopped !== undefined && { stopped }),
       rowsPerSecond: 0,
     };
   }
 
   #rate(progress: BatchProgress): void {
     const atMs = Date.now();
-    const ended = progress.succeeded + progress.failed + progress.cancelled + progress.expired;
+    const ended = endedRows(progress);
     this.#samples.push({ atMs, ended });
     this.#samples = this.#samples.filter((sample) => atMs - sample.atMs <= RATE_SPAN_MS);
     const [first] = this.#samples;
     if (first === undefined || first.atMs === atMs) return;
     progress.rowsPerSecond = (1_000 * (ended - first.ended)) / (atMs - first.atMs);
+    if (progress.state !== 'running') return;
     if (progress.rowsPerSecond > 0) progress.etaSeconds = (progress.rowCount - ended) / progress.rowsPerSecond;
   }
 }
 
+const KINDS = ['succeeded', 'failed', 'cancelled', 'expired', 'tokens'] as const;
+
+/** Rows that have ended, however. */
+export const endedRows = ({ succeeded, failed, cancelled, expired }: RowCounts): number =>
+  succeeded + failed + cancelled + expired;
+
 /** True for failures that pass when Temporal comes back. */
 function isOutOfReach(error: unknown): boolean {
   // A look that met its time limit is translated like a query that nobody answered.
-  if (error instanceof TemporalUnreachableError || error instanceof NoWorkerError) return true;
+  if (error instanceof TemporalUnreachableError || error instanceof UnansweredError) return true;
   const code = grpcStatus(error)?.code;
   return code === GRPC.unavailable || code === GRPC.deadlineExceeded || code === GRPC.resourceExhausted;
 }
@@ -258,10 +307,4 @@ function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
     const timer = setTimeout(done, ms);
     signal?.addEventListener('abort', done, { once: true });
   });
-}
-
-/** Past its deadline a query ends with any of these. */
-function isUnanswered(error: unknown): boolean {
-  const code = grpcStatus(error)?.code;
-  return code === GRPC.deadlineExceeded || code === GRPC.cancelled || code === GRPC.failedPrecondition;
 }

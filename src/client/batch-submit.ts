@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import {
-  type WorkflowExecutionDescription,
-  WorkflowExecutionAlreadyStartedError,
-  WorkflowNotFoundError,
-} from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import {
+  type BatchBounds,
+  type BatchCanary,
   type BatchInput,
+  type BatchIsolation,
   type BatchMemo,
   type BatchRow,
   type BatchShardInput,
@@ -18,17 +17,18 @@ import type { ExchangeMode } from '../protocol/exchange.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
 import { summaryLine } from '../protocol/summary-line.js';
 import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
+import { withCanary } from './batch-canary.js';
 import { BatchExistsError } from './batch-errors.js';
+import { memoOf } from './batch-memo.js';
 import { planSlices, rowsPerShard } from './batch-slices.js';
+import { checkDeadline, checkSubmission } from './batch-submission-check.js';
 import { type BatchRows, surveyRows } from './batch-survey.js';
 import type { ClientContext } from './connection.js';
-import { InvalidCallError } from './errors.js';
 import { translateError } from './translate-error.js';
+import { InvalidCallError } from './errors.js';
 
 /** Shards that are started at once. */
 const STARTS_AT_ONCE = 10;
-/** Characters of a batch id: with `batch/…/shard-00000` it stays well within a workflow id's bound. */
-const MOST_ID_CHARACTERS = 200;
 
 /** A batch to submit. */
 export interface BatchSubmission {
@@ -49,6 +49,16 @@ export interface BatchSubmission {
   source?: string;
   /** Limit for one call of the agent, first byte to last (milliseconds). Default 10 minutes. */
   callTimeoutMs?: number;
+  /** What ends the batch early; of one that is there already they stay as they were. Default: nothing does. */
+  bounds?: BatchBounds;
+  /** Default `lane`. `workflow`: each row is a `conversationWorkflow` of its own, at some ten times the cost for Temporal. */
+  isolation?: BatchIsolation;
+  /** Delete the sessions of rows that have ended, in AIP. Default false. */
+  deleteSessions?: boolean;
+  /** Sends a share of the rows to another version, to be compared. Default: none. */
+  canary?: BatchCanary;
+  /** Id of the batch whose rows these are again, for people; see `rerunBatch`. */
+  rerunOf?: string;
   /** Called while the rows are handed over. */
   onProgress?: (progress: { shardsStarted: number; shardCount: number }) => void;
 }
@@ -60,6 +70,10 @@ export interface SubmittedBatch {
   shardCount: number;
   /** True when a batch of this id and input was there already; nothing was started then. */
   attached: boolean;
+  /** Rows at once, as first submitted. */
+  concurrency: number;
+  /** As first submitted. */
+  bounds?: BatchBounds;
 }
 
 /**
@@ -70,70 +84,63 @@ export interface SubmittedBatch {
  *
  * @throws BatchInputError when the rows break a rule; nothing was started.
  * @throws BatchExistsError when a batch of this id has another input.
+ * @throws InvalidCallError when a setting cannot be meant, or the deadline of a batch that is not there yet has passed.
  */
-export async function submitBatch(context: ClientContext, submission: BatchSubmission): Promise<SubmittedBatch> {
-  checkSubmission(submission);
-  const { batchId, rows, concurrency = DEFAULTS.batchConcurrency } = submission;
+export async function submitBatch(context: ClientContext, given: BatchSubmission): Promise<SubmittedBatch> {
+  checkSubmission(given);
+  const { batchId, canary } = given;
+  const submission = canary === undefined ? given : { ...given, rows: withCanary(given.rows, canary) };
   const settings = {
     agentRid: submission.agentRid,
     agentVersion: submission.agentVersion,
     mode: submission.mode ?? 'streaming',
   };
-  const { rowBytes, digest } = await surveyRows(rows, settings);
+  const { rowBytes, digest } = await surveyRows(submission.rows, settings);
   try {
     const batch = await memoOf(context, batchWorkflowId(batchId));
     if (batch !== undefined) {
       checkSame(batchId, batch, digest);
-      return { batchId, rowCount: batch.rowCount, shardCount: batch.shardCount, attached: true };
+      return submitted(batch, true);
     }
-    // A submit that was cut off has cut the rows already: the same cut again finds its shards.
+    // A submit that was cut off has cut the rows already, and its deadline runs: both stay.
     const begun = await memoOf(context, batchShardWorkflowId(batchId, 0));
-    if (begun !== undefined) checkSame(batchId, begun, digest);
-    const perShard = begun?.rowsPerShard ?? rowsPerShard(rowBytes.length, concurrency);
-    const shardRows = planSlices(rowBytes, perShard);
-    const memo: BatchMemo = {
-      batchId,
-      digest,
-      rowCount: rowBytes.length,
-      shardCount: shardRows.length,
-      rowsPerShard: perShard,
-      concurrency,
-      ...(submission.source !== undefined && { source: submission.source }),
-    };
-    await startShards(context, submission, memo, shardRows);
-    const started = await startBatch(context, submission, memo, shardRows);
-    return { batchId, rowCount: memo.rowCount, shardCount: memo.shardCount, attached: !started };
+    if (begun === undefined) checkDeadline(submission, Date.now());
+    else checkSame(batchId, begun, digest);
+    const memo = begun ?? newMemo(submission, digest, rowBytes.length);
+    const shardRows = planSlices(rowBytes, memo.rowsPerShard);
+    const whole = { ...memo, shardCount: shardRows.length };
+    await startShards(context, submission, whole, shardRows);
+    const started = await startBatch(context, submission, whole, shardRows);
+    return submitted(whole, !started);
   } catch (error) {
     throw translateError(error, context, batchWorkflowId(batchId));
   }
 }
 
-function checkSubmission({ batchId, agentRid, concurrency }: BatchSubmission): void {
-  // eslint-disable-next-line no-control-regex -- control characters are what is refused
-  if (batchId.length < 1 || batchId.length > MOST_ID_CHARACTERS || /[\u0000-\u001f]/.test(batchId)) {
-    throw new InvalidCallError(
-      `Cannot submit a batch without a usable id: give it 1 to ${MOST_ID_CHARACTERS} characters`,
-    );
-  }
-  if (agentRid === '') throw new InvalidCallError('Cannot submit a batch without an agent: give its agentRid');
-  if (concurrency !== undefined && !(Number.isInteger(concurrency) && concurrency >= 1)) {
-    throw new InvalidCallError(`Cannot run ${concurrency} rows at once: give a whole number from 1`);
-  }
-}
+const submitted = (memo: BatchMemo, attached: boolean): SubmittedBatch => ({
+  batchId: memo.batchId,
+  rowCount: memo.rowCount,
+  shardCount: memo.shardCount,
+  attached,
+  concurrency: memo.concurrency,
+  ...(memo.bounds !== undefined && { bounds: memo.bounds }),
+});
 
-/** The memo of a workflow that is there, or of its last run. */
-async function memoOf(context: ClientContext, workflowId: string): Promise<BatchMemo | undefined> {
-  try {
-    return batchMemo(await context.client.workflow.getHandle(workflowId).describe());
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
-    throw error;
-  }
-}
-
-/** What `submitBatch` wrote into a run's memo. */
-export function batchMemo(description: Pick<WorkflowExecutionDescription, 'memo'>): BatchMemo | undefined {
-  return description.memo?.['batch'] as BatchMemo | undefined;
+/** All but the number of shards. */
+function newMemo(submission: BatchSubmission, digest: string, rowCount: number): Omit<BatchMemo, 'shardCount'> {
+  const { batchId, concurrency = DEFAULTS.batchConcurrency, source, bounds, canary, rerunOf } = submission;
+  return {
+    batchId,
+    digest,
+    rowCount,
+    rowsPerShard: rowsPerShard(rowCount, concurrency),
+    concurrency,
+    submittedAt: new Date().toISOString(),
+    ...(source !== undefined && { source }),
+    ...(bounds !== undefined && { bounds }),
+    ...(canary !== undefined && { canary }),
+    ...(rerunOf !== undefined && { rerunOf }),
+  };
 }
 
 function checkSame(batchId: string, there: BatchMemo, digest: string): void {
@@ -153,13 +160,19 @@ async function startShards(
   const slices = cut(submission.rows, shardRows);
   let shardsStarted = 0;
   // Pulled by several at once; a generator hands out one slice after the other all the same.
-  const startNext = async () => {
-    for (let next = await slices.next(); next.done !== true; next = await slices.next()) {
-      await startShard(context, submission, memo, next.value, idBase);
-      submission.onProgress?.({ shardsStarted: ++shardsStarted, shardCount: shardRows.length });
-    }
+  const startNext = async (): Promise<boolean> => {
+    const next = await slices.next();
+    if (next.done === true) return false;
+    await startShard(context, submission, memo, next.value, idBase);
+    submission.onProgress?.({ shardsStarted: ++shardsStarted, shardCount: shardRows.length });
+    return true;
   };
-  const starts = await Promise.allSettled(Array.from({ length: STARTS_AT_ONCE }, startNext));
+  // Alone: a submit that comes after one that was cut off asks the first shard how the rows were cut.
+  await startNext();
+  const startRest = async () => {
+    while (await startNext());
+  };
+  const starts = await Promise.allSettled(Array.from({ length: STARTS_AT_ONCE }, startRest));
   for (const start of starts) if (start.status === 'rejected') throw start.reason;
 }
 
@@ -210,6 +223,9 @@ async function startShard(
     ...(title !== undefined && { title }),
     idBase,
     callTimeoutMs: submission.callTimeoutMs ?? DEFAULTS.callTimeoutMs,
+    ...(memo.bounds !== undefined && { bounds: memo.bounds }),
+    ...(submission.isolation !== undefined && { isolation: submission.isolation }),
+    ...(submission.deleteSessions === true && { deleteSessions: true }),
   };
   const workflowId = batchShardWorkflowId(batchId, shard);
   await startOnce(context, submission, memo, WORKFLOW_TYPES.batchShard, workflowId, input, {
@@ -234,7 +250,8 @@ async function startBatch(
     concurrency,
     mode,
     ...(source !== undefined && { source }),
-    submittedAt: new Date().toISOString(),
+    submittedAt: memo.submittedAt,
+    ...(memo.bounds !== undefined && { bounds: memo.bounds }),
   };
   const from = source === undefined ? '' : ` from ${source}`;
   return startOnce(context, submission, memo, WORKFLOW_TYPES.batch, batchWorkflowId(batchId), input, {

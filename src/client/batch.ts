@@ -1,68 +1,109 @@
-import { type BatchMemo, batchShardWorkflowId, batchWorkflowId } from '../protocol/batch.js';
+import type { BatchCanary, BatchControl, BatchMemo, BatchShardInput } from '../protocol/batch.js';
+import { shardInput } from './batch-inputs.js';
+import { batchControl, describedBatch } from './batch-memo.js';
 import { batchProgress, type BatchProgress, watchBatch } from './batch-progress.js';
-import {
-  type BatchSummary,
-  type CollectOptions,
-  collectResults,
-  describedMemo,
-  type ResultSink,
-} from './batch-results.js';
-import { type BatchSubmission, submitBatch } from './batch-submit.js';
+import { type BatchSummary, type CollectOptions, collectResults, type ResultSink } from './batch-results.js';
+import { batchState, hasEnded } from './batch-state.js';
+import { type BatchSubmission, submitBatch, type SubmittedBatch } from './batch-submit.js';
 import type { ClientContext } from './connection.js';
 import { translateError } from './translate-error.js';
 
-export { BatchExistsError, BatchNotFoundError } from './batch-errors.js';
+export {
+  cancelBatch,
+  cancelRows,
+  pauseBatch,
+  resumeBatch,
+  type RowCancellation,
+  setBatchConcurrency,
+} from './batch-control.js';
+export { BatchEndedError, BatchExistsError, BatchNotEndedError, BatchNotFoundError } from './batch-errors.js';
+export { type BatchFilter, type BatchListing, listBatches } from './batch-list.js';
 export { batchProgress, type BatchProgress, watchBatch, type WatchOptions } from './batch-progress.js';
-export { type BatchSummary, type CollectOptions, collectResults, type ResultSink } from './batch-results.js';
+export { rerunBatch, type RerunOptions, rerunSubmission } from './batch-rerun.js';
+export {
+  type BatchSummary,
+  type CollectOptions,
+  collectResults,
+  type ResultOrder,
+  type ResultSink,
+} from './batch-results.js';
+export type { BatchState } from './batch-state.js';
 export { type BatchSubmission, submitBatch, type SubmittedBatch } from './batch-submit.js';
 export type { BatchRows } from './batch-survey.js';
+export type { VersionFigures } from './batch-versions.js';
+
+/** How the rows of a batch are run, as submitted; see `BatchSubmission`. */
+export interface BatchSettings
+  extends
+    Pick<BatchShardInput, 'agentRid' | 'agentVersion' | 'mode' | 'title' | 'callTimeoutMs'>,
+    Required<Pick<BatchShardInput, 'isolation' | 'deleteSessions'>> {
+  /** Rows at once; what they were changed to since stands in `BatchProgress`. */
+  concurrency: number;
+  bounds?: BatchMemo['bounds'];
+  canary?: BatchCanary;
+}
 
 /** A batch: what was submitted, and how it stands. */
-export interface BatchDescription extends Omit<BatchMemo, 'digest' | 'rowsPerShard'> {
+export interface BatchDescription extends Pick<
+  BatchMemo,
+  'batchId' | 'rowCount' | 'shardCount' | 'source' | 'submittedAt' | 'rerunOf'
+> {
+  closedAt?: Date;
+  /** Absent when Temporal no longer has the shards. */
+  settings?: BatchSettings;
+  /** What operators and bounds have asked for since. */
+  control: Omit<BatchControl, 'shares'>;
   progress: BatchProgress;
 }
 
-/** What was submitted as this batch, and how it stands now. @throws BatchNotFoundError */
+/** What was submitted as this batch, and how it stands now. Without a worker its counts are missing. @throws BatchNotFoundError */
 export async function describeBatch(context: ClientContext, batchId: string): Promise<BatchDescription> {
-  const { digest: _digest, rowsPerShard: _rowsPerShard, ...memo } = await describedMemo(context, batchId);
-  return { ...memo, progress: await batchProgress(context, batchId) };
+  const { description, memo } = await describedBatch(context, batchId);
+  const { rowCount, shardCount, source, submittedAt, rerunOf } = memo;
+  const { shares: _shares, ...control } = batchControl(description);
+  const closedAt = hasEnded(batchState(description)) ? description.closeTime : undefined;
+  try {
+    const first = await shardInput(context, batchId, 0);
+    return {
+      batchId,
+      rowCount,
+      shardCount,
+      submittedAt,
+      ...(source !== undefined && { source }),
+      ...(rerunOf !== undefined && { rerunOf }),
+      ...(closedAt !== undefined && { closedAt }),
+      ...(first !== undefined && { settings: settingsOf(memo, first) }),
+      control,
+      progress: await batchProgress(context, batchId),
+    };
+  } catch (error) {
+    throw translateError(error, context, description.workflowId);
+  }
 }
 
-/**
- * Asks for the cancellation of a batch and returns at once. Its rows in flight are cancelled at the agent; what was finished
- * is kept, and `collectResults` delivers it. On a batch that has ended it sees that no shard of it goes on.
- *
- * @returns False when the batch had ended before.
- * @throws BatchNotFoundError
- */
-export async function cancelBatch(context: ClientContext, batchId: string): Promise<boolean> {
-  const { shardCount } = await describedMemo(context, batchId);
-  const { workflow } = context.client;
-  try {
-    const handle = workflow.getHandle(batchWorkflowId(batchId));
-    const { status } = await handle.describe();
-    if (status.name === 'RUNNING' || status.name === 'PAUSED') {
-      await handle.cancel();
-      return true;
-    }
-  } catch (error) {
-    throw translateError(error, context, batchWorkflowId(batchId));
-  }
-  for (let shard = 0; shard < shardCount; shard++) {
-    try {
-      await workflow.getHandle(batchShardWorkflowId(batchId, shard)).cancel();
-    } catch {
-      // It has ended: so it should be.
-    }
-  }
-  return false;
+function settingsOf({ concurrency, bounds, canary }: BatchMemo, first: BatchShardInput): BatchSettings {
+  const { agentRid, agentVersion, mode, title, callTimeoutMs, isolation = 'lane', deleteSessions = false } = first;
+  return {
+    agentRid,
+    ...(agentVersion !== undefined && { agentVersion }),
+    mode,
+    concurrency,
+    callTimeoutMs,
+    isolation,
+    deleteSessions,
+    ...(title !== undefined && { title }),
+    ...(bounds !== undefined && { bounds }),
+    ...(canary !== undefined && { canary }),
+  };
 }
 
 /** How long to watch for the end of a batch whose rows have all ended (milliseconds). */
 const END_PATIENCE_MS = 10_000;
 
 /** Options of `runBatch`. */
-export interface RunBatchOptions extends Pick<CollectOptions, 'signal'> {
+export interface RunBatchOptions extends Pick<CollectOptions, 'signal' | 'order'> {
+  /** Called once, when all of the batch is in Temporal: from then on it goes on by itself. */
+  onSubmitted?: (batch: SubmittedBatch) => void;
   /** Called about once a second while the batch runs, and at its end. */
   onProgress?: (progress: BatchProgress) => void;
 }
@@ -81,13 +122,14 @@ export async function runBatch(
   sink: ResultSink,
   options: RunBatchOptions = {},
 ): Promise<BatchSummary> {
-  const { signal, onProgress } = options;
-  await submitBatch(context, submission);
+  const { onProgress, onSubmitted, ...collect } = options;
+  const submitted = await submitBatch(context, submission);
+  onSubmitted?.(submitted);
   const stopWatching = new AbortController();
   const watching =
     onProgress === undefined ? undefined : tell(context, submission.batchId, stopWatching.signal, onProgress);
   try {
-    const summary = await collectResults(context, submission.batchId, sink, signal === undefined ? {} : { signal });
+    const summary = await collectResults(context, submission.batchId, sink, collect);
     // The batch itself ends a moment after its last row, if a worker still runs: the last look tells so.
     setTimeout(() => stopWatching.abort(), END_PATIENCE_MS).unref();
     await watching;

@@ -15,26 +15,43 @@ import { workersOf } from './task-queue-workers.js';
 
 export type { AskOptions } from './ask.js';
 export {
+  BatchEndedError,
   BatchExistsError,
+  BatchNotEndedError,
   BatchNotFoundError,
   batchProgress,
   cancelBatch,
+  cancelRows,
   collectResults,
   describeBatch,
+  listBatches,
+  pauseBatch,
+  rerunBatch,
+  rerunSubmission,
+  resumeBatch,
   runBatch,
+  setBatchConcurrency,
   submitBatch,
   watchBatch,
 } from './batch.js';
 export type {
   BatchDescription,
+  BatchFilter,
+  BatchListing,
   BatchProgress,
   BatchRows,
+  BatchSettings,
+  BatchState,
   BatchSubmission,
   BatchSummary,
   CollectOptions,
+  RerunOptions,
+  ResultOrder,
   ResultSink,
+  RowCancellation,
   RunBatchOptions,
   SubmittedBatch,
+  VersionFigures,
   WatchOptions,
 } from './batch.js';
 export { addressOf, connectToTemporal } from './connection.js';

@@ -208,15 +208,17 @@ describe('batch', () => {
     expect((await run(['batch', 'run', errors, '--out', join(directory, 'again.jsonl')])).code).toBe(1);
   });
 
-  test('--detach hands it over; status, results and cancel work from anywhere', async () => {
+  test('submit hands it over; results, show and cancel work from anywhere', async () => {
     const id = randomUUID();
-    expect((await run(['batch', 'run', questions(10), '--detach', '--id', id])).stdout).toContain('10 rows');
+    expect((await run(['batch', 'submit', questions(10), '--id', id])).stdout).toContain('10 rows');
     const { code, stdout } = await run(['batch', 'results', id]);
     expect(code).toBe(0);
     expect(lines(stdout)).toHaveLength(10);
-    expect((await run(['batch', 'status', id])).stdout).toMatch(/state +completed[\s\S]*10\/10/);
+    await until('it has ended', async () =>
+      /state +completed[\s\S]*10\/10/.test((await run(['batch', 'show', id])).stdout),
+    );
     expect((await run(['batch', 'cancel', id])).stderr).toContain('had ended before');
-    expect((await run(['batch', 'status', 'nobody'])).code).toBe(1);
+    expect((await run(['batch', 'show', 'nobody'])).code).toBe(1);
   });
 
   test('an id that is taken by another input is refused with exit code 2', async () => {

@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
+import { batchTable, versionsTable } from '../../src/cli/batch-text.js';
 import { BatchDisplay, duration, progressBar, progressText } from '../../src/cli/batch-display.js';
 import type { CliIo } from '../../src/cli/command.js';
 import { listText } from '../../src/cli/conversation-text.js';
@@ -167,7 +168,9 @@ describe('the progress of a batch', () => {
     cancelled: 0,
     expired: 0,
     running: 20,
+    queued: 80,
     tokens: 1234,
+    concurrency: 25,
     rowsPerSecond: 12.34,
     etaSeconds: 8.1,
   };
@@ -182,13 +185,40 @@ describe('the progress of a batch', () => {
     expect(duration(seconds)).toBe(text);
   });
 
-  test('is told in words, and fits the terminal', () => {
-    expect(progressText(progress)).toBe('100/200  10 failed  20 running  12/s  8s left  1234 tokens');
-    expect(progressBar(progress, 200)).toMatch(/^█{12}░{12} {2}100\/200/);
-    expect(progressBar(progress, 40).length).toBeLessThan(40);
-    expect(progressBar({ ...progress, rowCount: 0 }, 80)).toMatch(/^░{24}/);
+  test('is told in words', () => {
+    expect(progressText(progress)).toBe('100/200  10 failed  12/s  8s left  1234 tokens  20 of 25 running');
     const waiting = { ...progress, waitingFor: 'a worker', waitingUntil: new Date(2026, 2, 1, 9, 30).toISOString() };
     expect(progressText(waiting)).toMatch(/ {2}… a worker; until 09:30:00$/);
+    const paused = { since: new Date(2026, 2, 1, 9, 30).toISOString(), reason: 'a\nreason\u001b[2J' };
+    const isPaused = { ...waiting, state: 'paused', paused } as const;
+    expect(progressText(isPaused)).toMatch(/^100\/200 {2}paused {2}.* {2}… paused since 09:30:00: a reason \[2J$/);
+    const isStopping = { ...isPaused, state: 'stopping', stopped: 'maxTokens' } as const;
+    expect(progressText(isStopping)).toMatch(/stopping .* no more rows are begun: it has used the tokens it may$/);
+  });
+
+  test.each([20, 40, 60, 80, 120, 400])('fits %i columns, whatever it says', (width) => {
+    const long = { ...progress, cancelled: 12_345, expired: 12_345, rowCount: 1_000_000, tokens: 123_456_789 };
+    const reason = '長い理由'.repeat(60);
+    for (const one of [
+      progress,
+      long,
+      { ...long, state: 'paused' as const, paused: { since: '2026-03-01', reason } },
+    ]) {
+      for (const line of progressBar(one, width)) {
+        const wide = [...line].filter((character) => character > '\u3000').length;
+        expect(line.length + wide).toBeLessThan(width);
+      }
+    }
+  });
+
+  test('is a bar as long as there is room for, with a second line for what it waits for', () => {
+    expect(progressBar(progress, 200)).toEqual([
+      '█'.repeat(12) + '░'.repeat(12) + '  100/200  10 failed  12/s  8s left  1234 tokens  20 of 25 running',
+    ]);
+    expect(progressBar(progress, 80)[0]).toMatch(/^█{6}░{7} {2}100\/200 .* 20 of 25 running$/);
+    expect(progressBar(progress, 40)[0]).toMatch(/^█{6}░{7} {2}100\/200 {2}10 failed {2}12\/s$/);
+    expect(progressBar({ ...progress, rowCount: 0 }, 200)[0]).toMatch(/^░{24}/);
+    expect(progressBar({ ...progress, waitingFor: 'a worker' }, 80)).toHaveLength(2);
   });
 
   test('is a bar that is drawn over in a terminal, lines now and then elsewhere, JSON when asked for', () => {
@@ -205,7 +235,7 @@ describe('the progress of a batch', () => {
     }
     for (const display of displays) display.end();
     expect(terminal.text.split('\r')).toHaveLength(4);
-    expect(terminal.text.endsWith('\u001b[K\n')).toBe(true);
+    expect(terminal.text.endsWith('running\n')).toBe(true);
     expect(pipe.text.trim().split('\n')).toHaveLength(2);
     expect(
       json.text
@@ -213,6 +243,47 @@ describe('the progress of a batch', () => {
         .split('\n')
         .map((line) => JSON.parse(line) as unknown),
     ).toEqual([progress, progress]);
+  });
+
+  test('takes back its second line, and tells another state at once where nobody watches', () => {
+    const [terminal, pipe] = [new Collected(true), new Collected()];
+    const paused = { ...progress, state: 'paused', paused: { since: '2026-03-01T09:00:00.000Z' } } as const;
+    for (const stream of [terminal, pipe]) {
+      const display = new BatchDisplay(stream, false, () => 0);
+      for (const one of [progress, paused, progress]) display.update(one);
+      display.end();
+    }
+    expect(terminal.text.split('\u001b[1A')).toHaveLength(2);
+    expect(pipe.text.trim().split('\n')).toHaveLength(3);
+  });
+});
+
+describe('what is said of a batch', () => {
+  test('versionsTable() puts versions beside each other', () => {
+    const figures = [
+      { rows: 90, succeeded: 89, succeededPercent: 98.888, tokensPerRow: 280.5, latencyMs: { p50: 1_234, p95: 5_678 } },
+      { agentVersion: '2.1', rows: 10, succeeded: 0, succeededPercent: 0 },
+    ];
+    expect(versionsTable(figures).split('\n')).toEqual([
+      'VERSION  ROWS  SUCCEEDED  TOKENS/ROW  P50    P95',
+      'latest   90    98.8 %     281         1.2 s  5.7 s',
+      '2.1      10    0.0 %      -           -      -',
+    ]);
+  });
+
+  test('batchTable() takes two lines for each where there is no room for one', () => {
+    const batch = {
+      batchId: 'monday',
+      state: 'completed',
+      stopped: 'deadline',
+      rowCount: 240,
+      concurrency: 20,
+      startedAt: new Date(2026, 2, 1, 9, 30),
+    } as const;
+    expect(batchTable([batch])).toBe(
+      'BATCH   STATE                 ROWS  STARTED\nmonday  completed (deadline)  240   2026-03-01 09:30:00',
+    );
+    expect(batchTable([batch], 50)).toBe('monday\n  completed (deadline)  240   2026-03-01 09:30:00');
   });
 });
 

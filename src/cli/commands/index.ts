@@ -1,6 +1,6 @@
 import type { CommandDefinition } from '../command.js';
 import { askCommand } from './ask.js';
-import { batchCommand } from './batch.js';
+import { batchCommand } from './batch/index.js';
 import { chatCommand } from './chat.js';
 import { conversationCommand } from './conversation.js';
 import { demoCommand } from './demo.js';

@@ -1,0 +1,50 @@
+import type { BatchCanary } from '../protocol/batch.js';
+import { UsageError } from './command.js';
+
+const UNIT_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000 } as const;
+
+/** Reads a duration of an option: `90s`, `6h`, `1h30m`. @returns Milliseconds. */
+export const durationOption =
+  (name: string): ((text: string) => number) =>
+  (text) => {
+    const ms = durationMs(text);
+    if (ms !== undefined) return ms;
+    throw new UsageError(`Mend ${name}: "${text}" is no duration such as 90s, 20m, 6h or 2d`);
+  };
+
+/** Absent when it is none, or nothing. */
+function durationMs(text: string): number | undefined {
+  if (!/^(\d+d)?(\d+h)?(\d+m)?(\d+s)?$/.test(text)) return undefined;
+  const parts = [...text.matchAll(/(\d+)([dhms])/g)];
+  const ms = parts.reduce((sum, [, count, unit]) => sum + Number(count) * UNIT_MS[unit as keyof typeof UNIT_MS], 0);
+  return ms > 0 && ms <= 3_650 * UNIT_MS.d ? ms : undefined;
+}
+
+/** With its zone: that of this machine may be another than the one in mind, or where the file is submitted again. */
+const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/;
+
+/** Reads a point in time of an option: ISO 8601, or a duration from now on. @returns ISO 8601, in UTC. */
+export const timeOption =
+  (name: string, now: () => number = Date.now): ((text: string) => string) =>
+  (text) => {
+    const ms = durationMs(text);
+    const at = ms === undefined && MOMENT.test(text) ? Date.parse(text) : now() + (ms ?? Number.NaN);
+    if (!Number.isNaN(at)) return new Date(at).toISOString();
+    throw new UsageError(
+      `Mend ${name}: "${text}" is neither a time with its zone such as 2026-03-01T18:00Z nor a duration such as 6h`,
+    );
+  };
+
+/** Reads `VERSION=10%`. */
+export function canaryOption(text: string): BatchCanary {
+  const [, agentVersion, share] = /^(.+)=(\d+(?:\.\d+)?)%$/.exec(text) ?? [];
+  const percent = Number(share);
+  if (agentVersion !== undefined && percent > 0 && percent < 100) return { agentVersion, percent };
+  throw new UsageError(`Mend --canary: "${text}" is not of the form VERSION=10%, with a share above 0% and below 100%`);
+}
+
+/** Collects the values of an option that may be repeated. */
+export const repeated = (text: string, before: unknown): string[] => [
+  ...((before as string[] | undefined) ?? []),
+  text,
+];

@@ -1,0 +1,47 @@
+import { checkCanary } from './batch-canary.js';
+import type { BatchSubmission } from './batch-submit.js';
+import { InvalidCallError } from './errors.js';
+
+/** Characters of a batch id: with `batch/…/shard-00000` it stays well within a workflow id's bound. */
+const MOST_ID_CHARACTERS = 200;
+
+/** Sees that a submission can be meant, before its rows are read. @throws InvalidCallError */
+export function checkSubmission(submission: BatchSubmission): void {
+  const { batchId, agentRid, agentVersion, concurrency, bounds, canary, callTimeoutMs } = submission;
+  // eslint-disable-next-line no-control-regex -- control characters are what is refused
+  if (batchId.length < 1 || batchId.length > MOST_ID_CHARACTERS || /[\u0000-\u001f]/.test(batchId)) {
+    throw new InvalidCallError(
+      `Cannot submit a batch without a usable id: give it 1 to ${MOST_ID_CHARACTERS} characters`,
+    );
+  }
+  if (agentRid === '') throw new InvalidCallError('Cannot submit a batch without an agent: give its agentRid');
+  if (concurrency !== undefined) checkConcurrency(concurrency);
+  checkPositive('a call timeout of %s ms', callTimeoutMs);
+  checkPositive('a budget of %s tokens', bounds?.maxTokens);
+  checkPositive('a bound of %s failures', bounds?.maxFailures);
+  if (bounds?.deadline !== undefined && Number.isNaN(Date.parse(bounds.deadline))) {
+    throw new InvalidCallError(`Cannot run a batch until "${bounds.deadline}": give the deadline as an ISO 8601 time`);
+  }
+  if (canary !== undefined) checkCanary(canary, agentVersion);
+}
+
+/** @throws InvalidCallError */
+export function checkConcurrency(concurrency: number): void {
+  if (Number.isInteger(concurrency) && concurrency >= 1) return;
+  throw new InvalidCallError(`Cannot run ${concurrency} rows at once: give a whole number from 1`);
+}
+
+/** A batch that starts after its deadline would answer nothing. @throws InvalidCallError */
+export function checkDeadline({ batchId, bounds }: BatchSubmission, nowMs: number): void {
+  if (bounds?.deadline === undefined || Date.parse(bounds.deadline) > nowMs) return;
+  throw new InvalidCallError(
+    `Cannot start batch ${batchId}: its deadline ${bounds.deadline} has passed; give a later one`,
+  );
+}
+
+function checkPositive(what: string, value: number | undefined): void {
+  if (value === undefined || (Number.isInteger(value) && value >= 1)) return;
+  throw new InvalidCallError(
+    `Cannot submit a batch with ${what.replace('%s', String(value))}: give a whole number from 1`,
+  );
+}
