@@ -49,7 +49,7 @@ export function batchLines({ progress, settings, control, ...batch }: BatchDescr
     ['deadline', bounds.deadline && localTime(bounds.deadline)],
     ['most tokens', bounds.maxTokens?.toString()],
     ['most failures', bounds.maxFailures?.toString()],
-    ['rows cancelled', control.cancelledRows?.join(', ')],
+    ['rows cancelled', control.cancelledRows && someOf(control.cancelledRows)],
     ['agent', settings?.agentRid],
     ['version', settings && (settings.agentVersion ?? 'latest published')],
     ['canary', settings?.canary && `${settings.canary.percent} % of the rows to ${settings.canary.agentVersion}`],
@@ -62,6 +62,10 @@ export function batchLines({ progress, settings, control, ...batch }: BatchDescr
   ];
   return fields.filter(([, value]) => Boolean(value)).map(([name, value]) => `${name.padEnd(16)}${value}`);
 }
+
+/** The first of many. */
+const someOf = (ids: readonly string[]): string =>
+  ids.length <= 5 ? ids.join(', ') : `${ids.slice(0, 5).join(', ')} and ${ids.length - 5} more`;
 
 /**
  * A list of batches: a table, or where that is wider than the terminal two lines for each.

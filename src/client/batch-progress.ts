@@ -28,6 +28,8 @@ const RATE_SPAN_MS = 20_000;
 
 /** How long one look at a batch may take (milliseconds). */
 const LOOK_TIMEOUT_MS = 10_000;
+/** How long the histories of shards may be read for a look (milliseconds). */
+const READ_TIMEOUT_MS = 5_000;
 /** How long Temporal may be out of reach before watching gives up (milliseconds). */
 const UNREACHABLE_MS = 5 * 60_000;
 
@@ -211,7 +213,9 @@ class BatchLooker {
     const known = this.#recorded.get(shard);
     if (known?.historyLength === historyLength) return known.counts;
     const counts = noRows();
-    for await (const outcomes of followShard(this.context, this.batchId, shard, { whenRunning: 'leave' })) {
+    // A reader goes on through an outage; a look does not.
+    const options = { whenRunning: 'leave', signal: AbortSignal.timeout(READ_TIMEOUT_MS) } as const;
+    for await (const outcomes of followShard(this.context, this.batchId, shard, options)) {
       for (const { result } of outcomes) {
         counts[result.status]++;
         counts.tokens += result.tokens;

@@ -136,6 +136,29 @@ describe('batch pause, resume and set', () => {
     expect(totals().landed).toBe(60);
   }, 90_000);
 
+  test('a pause is seen, and a resume can be asked for, while no worker lives', async () => {
+    const own = await startRig({ worker: false, simulator: { answerLatencyMs: 200 } });
+    try {
+      const worker = await own.startWorker();
+      const ownEnv = { ...env, AIP_TASK_QUEUE: own.taskQueue, AIP_AGENT_RID: own.simulator.agentRid };
+      const ownRun = (...args: string[]) => cli(['batch', ...args], { env: ownEnv });
+      const id = `cli-${randomUUID()}`;
+      await ownRun('submit', questions(40), '--id', id, '--concurrency', '2');
+      await until('some rows are answered', () => own.simulator.summary().totals.landed >= 2);
+      await ownRun('pause', id, '--reason', 'night');
+      await until('it is paused', async () => /state +paused/.test((await ownRun('show', id)).stdout), 30_000);
+      await worker.stop();
+      const { stdout } = await ownRun('show', id);
+      expect(stdout).toMatch(/state +paused\npaused +since .*: night\nrows +.* (do not answer|no worker answers)/);
+      expect(await ownRun('resume', id)).toMatchObject({ code: 0 });
+      await own.startWorker();
+      expect(await ownRun('results', id)).toMatchObject({ code: 0 });
+      expect(own.simulator.summary().totals.landed).toBe(40);
+    } finally {
+      await own.close();
+    }
+  }, 90_000);
+
   test.each([
     ['pause', []],
     ['resume', []],
@@ -212,6 +235,45 @@ describe('batch rerun', () => {
       code: 0,
       stderr: `Nothing to run again: all rows of batch ${id}.3 have succeeded\n`,
     });
+  }, 60_000);
+});
+
+describe('a batch that was stopped by hand', () => {
+  const slow = () => {
+    const file = questions(40);
+    writeFileSync(file, readFileSync(file, 'utf8').replaceAll('?', ' [takes 60s]?'));
+    return file;
+  };
+
+  test('cancelled, has an outcome for each row, and is run again', async () => {
+    const id = await submit(slow(), '--concurrency', '4');
+    await until('it runs', () => totals().inFlight > 0);
+    expect(await run('cancel', id)).toMatchObject({ code: 0, stderr: `Asked batch ${id} to cancel\n` });
+    const { code, stdout } = await run('results', id, '--order', 'input');
+    expect(code).toBe(1);
+    const rows = lines(stdout).map((line) => JSON.parse(line) as Row);
+    expect(idsOf(rows)).toEqual(Array.from({ length: 40 }, (_, n) => `q${n}`));
+    expect(new Set(rows.map(({ status }) => status))).toEqual(new Set(['cancelled']));
+    await untilState(id, 'cancelled');
+    const { landed } = totals();
+    const again = await run('rerun', id, '--failed', '--id', `${id}-again`, '--deadline', '4s');
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('its deadline has passed') });
+    expect(await show(`${id}-again`)).toMatchObject({ rerunOf: id, progress: { stopped: 'deadline', expired: 40 } });
+    expect(totals()).toMatchObject({ landed, inFlight: 0 });
+  }, 60_000);
+
+  test('terminated, is not run again while shards of it wait; a cancel ends them', async () => {
+    const id = await submit(slow(), '--concurrency', '1');
+    await until('it runs', () => totals().inFlight > 0);
+    await rig.client.client.workflow.getHandle(`batch/${id}`).terminate('test');
+    expect(await run('rerun', id, '--failed')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/its shard 0 goes on/),
+    });
+    expect(await run('cancel', id)).toMatchObject({ code: 0, stderr: `Batch ${id} had ended before\n` });
+    expect((await run('results', id)).code).toBe(1);
+    expect(totals().inFlight).toBe(0);
+    expect(await run('rerun', id, '--failed', '--deadline', '4s')).toMatchObject({ code: 1 });
   }, 60_000);
 });
 
