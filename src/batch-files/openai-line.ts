@@ -1,6 +1,7 @@
 import * as z from 'zod';
+import { shown } from '../checks/shown-value.js';
 import { bodyProblems, itemProblem, partProblem, roleProblem, urlProblem } from './openai-refusals.js';
-import { type Examples, fieldPath, isObject, type RowProblem, rowProblems, shown } from './row-problems.js';
+import { type Examples, fieldPath, isObject, type RowProblem, rowProblems } from './row-problems.js';
 
 /** A line of OpenAI's Batch API as the fields of a row of ours. */
 export interface OpenAiRow {

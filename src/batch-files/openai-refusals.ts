@@ -1,4 +1,5 @@
-import { isObject, type RowProblem, shown } from './row-problems.js';
+import { shown } from '../checks/shown-value.js';
+import { isObject, type RowProblem } from './row-problems.js';
 
 /** What a request may ask of a model, but of an agent in vain. What only tunes a model (`temperature`, …) is passed over. */
 export function bodyProblems(body: Record<string, unknown>): RowProblem[] {

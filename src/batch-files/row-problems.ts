@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import { kindOf, shown, withArticle } from '../checks/shown-value.js';
 
 /** What is wrong with one row. */
 export interface RowProblem {
@@ -60,23 +61,6 @@ function wrongChoice(value: unknown, choices: readonly unknown[], like: string):
   const around = like.startsWith(',') ? like : '';
   if (value === undefined) return `is missing; write ${names}${around}`;
   return `is ${shown(value)}, but must be ${names}; write one of these${around}`;
-}
-
-/** A value as a message may show it: the beginning of a text, else its kind. */
-export function shown(value: unknown): string {
-  if (typeof value !== 'string') return kindOf(value);
-  return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-}
-
-/** The kind of a JSON value, with its article: `a number`, `an array`, `null`. */
-export function kindOf(value: unknown): string {
-  if (value === null) return 'null';
-  return Array.isArray(value) ? 'an array' : withArticle(typeof value);
-}
-
-function withArticle(noun: string): string {
-  const name = noun === 'record' ? 'object' : noun;
-  return `${/^[aeiou]/.test(name) ? 'an' : 'a'} ${name}`;
 }
 
 /** The path of a field as messages have it: `turns[1]`, `parameterInputs.team.value`. */

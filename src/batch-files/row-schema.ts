@@ -1,11 +1,12 @@
 import * as z from 'zod';
+import { DEADLINE_EXAMPLE, deadlineProblem } from '../checks/deadline.js';
 import { inputContextSchema, parameterValueSchema } from '../checks/exchange-schemas.js';
+import { kindOf } from '../checks/shown-value.js';
 import type { BatchRow } from '../protocol/batch.js';
 import { LIMITS } from '../protocol/defaults.js';
-import { DEADLINE_EXAMPLE, deadlineProblem } from './deadline.js';
 import { isLikelyMeant, suggestKey } from './misspelt-keys.js';
 import { isOpenAiLine, OPENAI_FIELDS, readOpenAiLine } from './openai-line.js';
-import { type Examples, kindOf, type RowProblem, rowProblems } from './row-problems.js';
+import { type Examples, type RowProblem, rowProblems } from './row-problems.js';
 
 /** A row, with the name that its id has in the file, or what is wrong with it. */
 export type ParsedRow = { row: BatchRow; idField: string } | { problems: RowProblem[] };

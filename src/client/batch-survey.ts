@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { deadlineProblem } from '../checks/deadline.js';
+import { shown } from '../checks/shown-value.js';
 import { BatchInputError, type BatchInputProblem, type BatchRow } from '../protocol/batch.js';
 import { LIMITS } from '../protocol/defaults.js';
 
@@ -19,7 +21,8 @@ export interface BatchSurvey {
  * Reads all rows once, before anything is started, and keeps none of them.
  *
  * @param salt What else makes it another batch: agent, version, mode.
- * @throws BatchInputError for no rows, a repeated id, empty or oversized texts; and whatever the rows themselves throw.
+ * @throws BatchInputError for no rows, a repeated id, empty or oversized texts, a mode or deadline that is none; and
+ *   whatever the rows themselves throw.
  */
 export async function surveyRows(rows: BatchRows, salt: unknown): Promise<BatchSurvey> {
   const hash = createHash('sha256').update(JSON.stringify(salt));
@@ -48,6 +51,7 @@ function rowProblems(row: BatchRow, ids: ReadonlySet<string>): BatchInputProblem
   } else if (ids.has(row.id)) {
     problems.push({ field: 'id', message: 'repeats the id of an earlier row; give every row an id of its own' });
   }
+  problems.push(...settingProblems(row));
   if (!Array.isArray(row.turns) || row.turns.length === 0) {
     return [...problems, { field: 'turns', message: 'holds no text; give at least one' }];
   }
@@ -58,6 +62,17 @@ function rowProblems(row: BatchRow, ids: ReadonlySet<string>): BatchInputProblem
   if (problems.length === 0 && Buffer.byteLength(JSON.stringify(row)) > LIMITS.shardBytes) {
     problems.push({ message: `takes more than ${LIMITS.shardBytes} bytes; shorten its texts, or split it` });
   }
+  return problems;
+}
+
+function settingProblems({ mode, deadline }: { mode?: unknown; deadline?: unknown }): BatchInputProblem[] {
+  const problems: BatchInputProblem[] = [];
+  if (mode !== undefined && mode !== 'streaming' && mode !== 'blocking') {
+    const message = `is ${shown(mode)}, but must be "streaming" or "blocking"; give one of these, or leave it out`;
+    problems.push({ field: 'mode', message });
+  }
+  const message = deadline === undefined ? undefined : deadlineProblem(deadline);
+  if (message !== undefined) problems.push({ field: 'deadline', message });
   return problems;
 }
 

@@ -86,7 +86,14 @@ describe('surveyRows()', () => {
     ['a blank turn', [{ id: 'x', turns: ['y', ' '] }], /row:1: turns\[1\]: is empty/],
     ['a text too long', [{ id: 'x', turns: ['x'.repeat(LIMITS.textBytes + 1)] }], /turns\[0\]: takes 262145 bytes/],
     ['a row too long', [{ id: 'x', turns: Array<string>(4).fill('x'.repeat(140_000)) }], /more than 524288 bytes/],
-  ])('refuses %s', async (_what, bad, text) => {
+    ['another mode', [{ ...rows[0]!, mode: 'stream' }], /row:1: mode: is "stream", but must be "streaming" or "bl/],
+    [
+      'a deadline without a zone',
+      [{ ...rows[0]!, deadline: '2026-11-22T18:00' }],
+      /row:1: deadline: .* lacks its zone/,
+    ],
+    ['a deadline that is none', [{ ...rows[0]!, deadline: 5 }], /row:1: deadline: is a number, but must be a date/],
+  ] as [string, BatchRow[], RegExp][])('refuses %s', async (_what, bad, text) => {
     await expect(surveyRows(bad, {})).rejects.toThrow(BatchInputError);
     await expect(surveyRows(bad, {})).rejects.toThrow(text);
   });

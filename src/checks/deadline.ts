@@ -1,4 +1,4 @@
-import { shown } from './row-problems.js';
+import { shown } from './shown-value.js';
 
 /** A deadline as it may be written. */
 export const DEADLINE_EXAMPLE = '2026-11-22T18:00:00Z';
