@@ -4,6 +4,14 @@ export { createActivities } from './activities/index.js';
 export type { Activities, ActivityDependencies } from './activities/index.js';
 export { createAgentsApi, oauthToken, staticToken, tokenFile } from './agents-api/index.js';
 export type { AgentsApi, AgentsApiOptions, TokenSource } from './agents-api/index.js';
+export { BatchOutput, openBatchInput, OutputFileError, readBatchRows } from './batch-files/index.js';
+export type {
+  BatchFileFormat,
+  BatchInputOptions,
+  BatchOutputOptions,
+  OpenedBatchInput,
+  ReadBatchOptions,
+} from './batch-files/index.js';
 export { createGovernor } from './governor/index.js';
 export type { Governor, GovernorOptions } from './governor/index.js';
 export { BatchInputError } from './protocol/batch.js';

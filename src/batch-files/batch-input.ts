@@ -5,7 +5,7 @@ import { readBatchRows, type ReadBatchOptions } from './read-batch-rows.js';
 import { spoolToFile } from './spool.js';
 
 /** The rows of files, to be read any number of times, until `remove` is called. */
-export interface BatchInput {
+export interface OpenedBatchInput {
   rows: AsyncIterable<BatchRow>;
   /** Removes the copies of what could be read only once. */
   remove(): Promise<void>;
@@ -13,8 +13,8 @@ export interface BatchInput {
 
 /** Options of `openBatchInput`. */
 export interface BatchInputOptions extends Pick<ReadBatchOptions, 'format'> {
-  /** What `-` reads. */
-  stdin: NodeJS.ReadableStream;
+  /** What `-` reads; default: the process's own. */
+  stdin?: NodeJS.ReadableStream;
   /** Ends the copying of `-` and of pipes. */
   signal?: AbortSignal;
 }
@@ -25,8 +25,11 @@ export interface BatchInputOptions extends Pick<ReadBatchOptions, 'format'> {
  *
  * @throws BatchInputError when `-` is named twice; what is wrong with the files is found by reading them. `AbortError` by the signal.
  */
-export async function openBatchInput(paths: readonly string[], options: BatchInputOptions): Promise<BatchInput> {
-  const { stdin, signal, format } = options;
+export async function openBatchInput(
+  paths: readonly string[],
+  options: BatchInputOptions = {},
+): Promise<OpenedBatchInput> {
+  const { stdin = process.stdin, signal, format } = options;
   if (paths.filter((path) => path === '-').length > 1)
     throw new BatchInputError([{ file: 'stdin', message: 'is named twice; name - once' }]);
   const copies: { path: string; remove(): Promise<void> }[] = [];

@@ -1,4 +1,4 @@
-export { type BatchInput, type BatchInputOptions, openBatchInput } from './batch-input.js';
+export { type BatchInputOptions, openBatchInput, type OpenedBatchInput } from './batch-input.js';
 export { BatchOutput, type BatchOutputOptions } from './batch-output.js';
 export { OutputFileError } from './output-file.js';
 export { outputRow } from './output-row.js';

@@ -18,7 +18,7 @@ function exportsOf(door: string): string[] {
 
 describe('the doors of the package', () => {
   test.each([
-    ['aip-temporal', ['AipClient', 'createActivities', 'createAgentsApi', 'DEFAULTS']],
+    ['aip-temporal', ['AipClient', 'runBatch', 'readBatchRows', 'BatchOutput', 'createActivities', 'DEFAULTS']],
     ['aip-temporal/workflows', ['conversationWorkflow', 'batchWorkflow', 'batchShardWorkflow']],
     ['aip-temporal/simulator', ['startSimulator']],
   ])('%s opens', (door, names) => {

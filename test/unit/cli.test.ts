@@ -66,6 +66,7 @@ describe('what cannot be meant ends with exit code 2 and words on stderr', () =>
     ['no share', ['batch', 'run', 'x', '--canary', '2.0'], /Mend --canary: "2.0" is not of the form VERSION=10%/],
     ['a share of all', ['batch', 'run', 'x', '--canary', '2.0=100%'], /a share above 0% and below 100%/],
     ['an agent that is none', ['ask', '--agent', 'joe', 'x'], /Mend --agent: "joe" is not a RID/],
+    ['stdin twice', ['batch', 'submit', '-', 'x', '-'], /stdin: is named twice/],
     ['a file that is not there', ['batch', 'run', '/nonexistent.jsonl'], /nonexistent\.jsonl: does not exist/],
     ['a port that is none', ['simulator', '--port', '70000'], /Mend --port: "70000"/],
   ])('%s', async (_, args, message) => {
@@ -167,6 +168,13 @@ describe('the note of a running dev', () => {
 
 test('Ctrl-C while connecting ends with exit code 130', async () => {
   const run = startCli(['conversation', 'list'], { env: NOWHERE });
+  run.signal('SIGINT');
+  expect(await run.exited).toBe(130);
+});
+
+test('Ctrl-C while it waits for its input ends with exit code 130', async () => {
+  const run = startCli(['batch', 'run', '-'], { env: { ...NOWHERE, ...AGENT } });
+  run.type('{"id": "a", ');
   run.signal('SIGINT');
   expect(await run.exited).toBe(130);
 });

@@ -12,11 +12,13 @@ import { newBatchId, readThrough, sourceOf } from './input-files.js';
 import { noteSubmitted } from './note-submitted.js';
 
 const INPUT =
-  'Input is JSON lines ({"id", "question"} or {"id", "turns": […]}), CSV (id,question), or requests of OpenAI’s Batch API. All ' +
-  'of it is checked before anything starts. The batch then lives in Temporal: it survives the end of this command, and the same command with the ' +
-  'same --id goes on where it was. Sessions get a title only when one is given: it costs a call a row.\n';
+  'Input is JSON lines ({"id", "question"} or {"id", "turns": […]}), CSV (id,question), or lines of OpenAI’s Batch API. A row ' +
+  'may also name "agentRid", "agentVersion", "parameterInputs", "contextsOverride", "mode" (streaming or blocking), "deadline" ' +
+  '(a time with its zone, as 2026-11-22T18:00:00Z) and "metadata". ' +
+  'All of it is checked before anything starts. The batch then lives in Temporal: it survives the end of this command, and the ' +
+  'same command with the same --id goes on where it was. Sessions get a title only when one is given: it costs a call a row.\n';
 
-const FILES_ARGUMENT = ['<in...>', 'files of questions; - reads stdin'] as const;
+const FILES_ARGUMENT = ['<in...>', 'files of questions, pipes too; - reads stdin'] as const;
 const ID_OPTION = { flags: '--id <id>', about: 'name of the batch; the same again attaches to it (a new one)' };
 
 export const runCommand = command<SubmitOptions & OutputOptions>({
