@@ -1,6 +1,7 @@
 import type { ConnectionOptions, DataConverter } from '@temporalio/client';
 import { Client, Connection } from '@temporalio/client';
 import { orAborted } from './abort.js';
+import { callInterceptors } from './call-interceptors.js';
 import { TemporalUnreachableError } from './errors.js';
 
 /** What every function of the client works with. */
@@ -38,7 +39,11 @@ export async function connectToTemporal(options: ConnectOptions = {}): Promise<C
   const address = options.connection?.address ?? 'localhost:7233';
   const { signal } = options;
   signal?.throwIfAborted();
-  const connection = Connection.lazy({ connectTimeout: '5 seconds', ...options.connection });
+  const connection = Connection.lazy({
+    connectTimeout: '5 seconds',
+    interceptors: callInterceptors(),
+    ...options.connection,
+  });
   try {
     await orAborted(connection.ensureConnected(), signal);
   } catch (error) {

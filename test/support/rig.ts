@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { Connection } from '@temporalio/client';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { connectToTemporal } from '../../src/client/connection.js';
 import { AipClient } from '../../src/client/index.js';
 import { startSimulator, type Simulator, type SimulatorOptions } from '../../src/simulator/index.js';
 import { createAipWorker, type AipWorker } from '../../src/worker.js';
@@ -26,10 +26,8 @@ export async function startRig(options: { simulator?: SimulatorOptions; worker?:
   const { address, namespace } = await temporalServer();
   const simulator = await startSimulator(options.simulator);
   const taskQueue = `test-${randomUUID()}`;
-  const connection = await Connection.connect({ address });
-  const { Client } = await import('@temporalio/client');
   const client = new AipClient({
-    client: new Client({ connection, namespace }),
+    client: await connectToTemporal({ connection: { address }, namespace }),
     taskQueue,
     agentRid: simulator.agentRid,
   });
@@ -70,7 +68,7 @@ export async function startRig(options: { simulator?: SimulatorOptions; worker?:
     async close() {
       for (const { worker } of running) worker.shutdown();
       await Promise.all(running.map(({ ended }) => ended));
-      await connection.close();
+      await client.close();
       await simulator.close();
     },
   };
