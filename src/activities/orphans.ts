@@ -1,6 +1,8 @@
 import type { Client } from '@temporalio/client';
 import { decodeFromPayloadsAtIndex } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import type { ExchangeInput, LaneInput } from '../protocol/activities.js';
+import { batchWorkflowId } from '../protocol/batch.js';
+import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
 import type { ExchangeMode } from '../protocol/exchange.js';
 import { newExchangeMemory } from './exchange-failure.js';
 import type { ExchangeProtocol } from './exchange-protocol.js';
@@ -52,8 +54,9 @@ export class Orphanage {
     let ended = 0;
     const lookOn = async () => {
       for (let next = await runs.next(); next.done !== true && !signal.aborted; next = await runs.next()) {
-        const { workflowId, runId } = next.value;
+        const { workflowId, runId, type } = next.value;
         if (this.#seen.has(runId)) continue;
+        if (type === WORKFLOW_TYPES.batch) await this.#cancelShards(workflowId);
         const orphans = await this.#orphansOf(workflowId, runId);
         await Promise.all(orphans.map((orphan) => this.#end(orphan)));
         this.#seen.add(runId);
@@ -63,6 +66,14 @@ export class Orphanage {
     // A worker that starts sees all those of the last minutes again, and must come to the newest soon.
     await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, lookOn));
     return ended;
+  }
+
+  /** A batch that was terminated can tell its shards nothing, and those that wait for their turn, or run no lane, see no end. */
+  async #cancelShards(workflowId: string): Promise<void> {
+    const { workflow } = this.search.client;
+    const batchId = workflowId.slice(batchWorkflowId('').length).replaceAll("'", "''");
+    const query = `AipBatch = '${batchId}' AND WorkflowType = '${WORKFLOW_TYPES.batchShard}' AND ExecutionStatus = 'Running'`;
+    for await (const shard of workflow.list({ query })) await workflow.getHandle(shard.workflowId).cancel();
   }
 
   /** Activities that were scheduled and have no end in the history. */

@@ -10,12 +10,16 @@ import {
   type BatchShardInput,
   type BatchShardResult,
   batchShardWorkflowId,
+  earlierDeadline,
   endOfLeftRows,
+  indexOfRowWorkflow,
   type RowOutcome,
   type RowResult,
   type RowStatus,
   statusWithoutSession,
 } from '../protocol/batch.js';
+import { rowResultOf } from '../protocol/batch-row-result.js';
+import type { ConversationResult } from '../protocol/conversation.js';
 import type { ExchangeError } from '../protocol/exchange.js';
 import { FAILURE_TYPES } from '../protocol/failures.js';
 import { BatchNotEndedError, BatchNotFoundError } from './batch-errors.js';
@@ -120,6 +124,9 @@ class ShardReader {
   readonly #scheduled = new Map<string, { type: string; activityId: string; input: Payloads }>();
   /** Of the batch; see `RowOutcome.agentVersion`. */
   #agentVersion: string | undefined;
+  #deadline: string | undefined;
+  /** Ids of rows that were cancelled without an event of their own. */
+  #cancelledRows: ReadonlySet<string> = new Set();
   /** True when the end of the shard was read. */
   hasEnded = false;
 
@@ -134,6 +141,7 @@ class ShardReader {
     if (started != null) {
       const input = await this.#decode<BatchShardInput>(started.input);
       this.#agentVersion = input.agentVersion;
+      this.#deadline = input.bounds?.deadline;
       for (const [position, row] of input.rows.entries()) this.#rows.set(input.firstIndex + position, row);
       return [];
     }
@@ -147,6 +155,8 @@ class ShardReader {
       });
       return [];
     }
+    const child = await this.#readChild(event);
+    if (child !== undefined) return child;
     const completed = event.activityTaskCompletedEventAttributes;
     if (completed != null) return this.#readActivity(String(completed.scheduledEventId), completed.result, event);
     return this.#readEnd(event);
@@ -169,12 +179,47 @@ class ShardReader {
     });
   }
 
+  /** A row that was a workflow of its own (isolation `workflow`). */
+  async #readChild(event: HistoryEvent): Promise<RowOutcome[] | undefined> {
+    const ended = event.childWorkflowExecutionCompletedEventAttributes;
+    if (ended != null) {
+      const conversation = await this.#decode<ConversationResult>(ended.result);
+      const index = indexOfRowWorkflow(ended.workflowExecution?.workflowId ?? '');
+      return this.#take(index, (row) =>
+        rowResultOf(row, index, conversation, earlierDeadline(row.deadline, this.#deadline)),
+      );
+    }
+    const terminated = event.childWorkflowExecutionTerminatedEventAttributes;
+    const cancelled = terminated ?? event.childWorkflowExecutionCanceledEventAttributes;
+    const failed =
+      event.childWorkflowExecutionFailedEventAttributes ?? event.childWorkflowExecutionTimedOutEventAttributes;
+    const notStarted = event.startChildWorkflowExecutionFailedEventAttributes;
+    const workflowId = (cancelled ?? failed)?.workflowExecution?.workflowId ?? notStarted?.workflowId;
+    if (workflowId == null) return undefined;
+    const index = indexOfRowWorkflow(workflowId);
+    if (cancelled != null) {
+      const how = terminated == null ? 'cancelled' : 'terminated';
+      const error = { errorName: FAILURE_TYPES.exchangeCancelled, message: `Its run (${workflowId}) was ${how}` };
+      return this.#take(index, (row) => notRun(row, index, 'cancelled', error, event));
+    }
+    const failure = event.childWorkflowExecutionFailedEventAttributes?.failure;
+    const why = await decodeOptionalFailureToOptionalError(
+      this.context.client.options.loadedDataConverter,
+      failure ?? undefined,
+    );
+    const message = notStarted == null ? rootMessage(why) : `A run of its id (${workflowId}) is there already`;
+    return this.#take(index, (row) => notRun(row, index, 'failed', { errorName: 'RowFailed', message }, event));
+  }
+
   async #readEnd(event: HistoryEvent): Promise<RowOutcome[]> {
     const end = await this.#endOf(event);
     if (end === undefined) return [];
     this.hasEnded = true;
     return [...this.#rows.keys()].flatMap((index) =>
-      this.#take(index, (row) => notRun(row, index, end.status, end.error, event)),
+      this.#take(index, (row) => {
+        const { status, error } = this.#cancelledRows.has(row.id) ? CANCELLED : end;
+        return notRun(row, index, status, error, event);
+      }),
     );
   }
 
@@ -205,7 +250,8 @@ class ShardReader {
     }
     if (event.workflowExecutionCompletedEventAttributes != null) {
       const { result } = event.workflowExecutionCompletedEventAttributes;
-      const { stopped } = await this.#decode<BatchShardResult>(result);
+      const { stopped, cancelledRows = [] } = await this.#decode<BatchShardResult>(result);
+      this.#cancelledRows = new Set(cancelledRows);
       if (stopped !== undefined) return endOfLeftRows(stopped);
       return failed('ResultMissing', 'Its shard has ended without a result for it');
     }
@@ -235,6 +281,11 @@ class ShardReader {
     );
   }
 }
+
+const CANCELLED = {
+  status: 'cancelled' as const,
+  error: { errorName: FAILURE_TYPES.exchangeCancelled, message: 'Cancelled before it was begun' },
+};
 
 /** Temporal wraps what an activity threw. */
 function rootMessage(error: Error | undefined): string {

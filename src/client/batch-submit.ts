@@ -252,6 +252,7 @@ async function startBatch(
     ...(source !== undefined && { source }),
     submittedAt: memo.submittedAt,
     ...(memo.bounds !== undefined && { bounds: memo.bounds }),
+    ...(submission.isolation !== undefined && { isolation: submission.isolation }),
   };
   const from = source === undefined ? '' : ` from ${source}`;
   return startOnce(context, submission, memo, WORKFLOW_TYPES.batch, batchWorkflowId(batchId), input, {

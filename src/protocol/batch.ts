@@ -126,6 +126,12 @@ export function endOfLeftRows(reason: BatchStopReason): { status: RowStatus; err
   }
 }
 
+/** The earlier of a row's own deadline and the batch's; both are ISO 8601, but may name different zones. */
+export function earlierDeadline(own: string | undefined, ofBatch: string | undefined): string | undefined {
+  if (own === undefined || ofBatch === undefined) return own ?? ofBatch;
+  return Date.parse(own) < Date.parse(ofBatch) ? own : ofBatch;
+}
+
 /** How a row has ended for which no session was opened. */
 export const statusWithoutSession = ({ errorName }: ExchangeError): RowStatus =>
   errorName === FAILURE_TYPES.deadlinePassed ? 'expired' : 'failed';
@@ -180,6 +186,8 @@ export interface BatchInput {
   /** ISO 8601. */
   submittedAt: string;
   bounds?: BatchBounds;
+  /** See `BatchShardInput`. */
+  isolation?: BatchIsolation;
   /** Carried over from the run before; never set by callers. */
   snapshot?: BatchSnapshot;
 }
@@ -193,6 +201,8 @@ export interface BatchSnapshot {
   /** Shards told to open their sessions ahead. */
   prepared: number[];
   counts: RowCounts;
+  /** Of shards that run, as they told last. */
+  progress?: [shard: number, counts: RowCounts][];
   control?: BatchControl;
 }
 
@@ -241,6 +251,8 @@ export interface BatchShardResult {
   counts: RowCounts;
   /** Why the rows that have no result of their own were left. */
   stopped?: BatchStopReason;
+  /** Of these, the ids of rows that were cancelled before they were begun (isolation `workflow`). */
+  cancelledRows?: string[];
 }
 
 /**
@@ -288,7 +300,7 @@ export const pauseBatchSignal = defineSignal<[{ reason?: string }?]>('pause');
 export const resumeBatchSignal = defineSignal('resume');
 /** Operator → batch: so many rows at once, from 1. */
 export const setConcurrencySignal = defineSignal<[{ concurrency: number }]>('setConcurrency');
-/** Operator → batch: cancel these rows, at the agent where they are in flight. Unknown ids and rows that have ended are passed over. */
+/** Operator → batch, and with isolation `workflow` batch → shard: cancel these rows, at the agent where they are in flight. Unknown ids and rows that have ended are passed over. */
 export const cancelRowsSignal = defineSignal<[{ ids: string[] }]>('cancelRows');
 /** Lane → batch: a bound is reached. */
 export const stopBatchSignal = defineSignal<[{ reason: BatchStopReason }]>('stop');
@@ -296,6 +308,8 @@ export const stopBatchSignal = defineSignal<[{ reason: BatchStopReason }]>('stop
 export const signOfLifeSignal = defineSignal('signOfLife');
 /** Shard → batch; sent again changes nothing. */
 export const shardFinishedSignal = defineSignal<[{ shard: number; counts: RowCounts }]>('shardFinished');
+/** Shard → batch: how many rows have ended so far (isolation `workflow`; lanes tell so by their heartbeats). */
+export const shardProgressSignal = defineSignal<[{ shard: number; counts: RowCounts }]>('shardProgress');
 /** Shard → batch: I still wait to be admitted; a batch that is gone does not take it. */
 export const shardWaitingSignal = defineSignal<[{ shard: number }]>('shardWaiting');
 export const batchStatusQuery = defineQuery<BatchStatus>('batchStatus');
@@ -306,6 +320,13 @@ export const batchWorkflowId = (batchId: string): string => `batch/${batchId}`;
 /** Workflow id of a shard of a batch. */
 export const batchShardWorkflowId = (batchId: string, shard: number): string =>
   `batch/${batchId}/shard-${String(shard).padStart(5, '0')}`;
+
+/** Workflow id of a row of a batch with isolation `workflow`. */
+export const batchRowWorkflowId = (batchId: string, index: number): string =>
+  `batch/${batchId}/row-${String(index).padStart(7, '0')}`;
+
+/** The index of a row, from its workflow id. */
+export const indexOfRowWorkflow = (workflowId: string): number => Number(/\/row-(\d+)$/.exec(workflowId)?.[1]);
 
 /** One thing that is wrong with the input of a batch. */
 export interface BatchInputProblem {

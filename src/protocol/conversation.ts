@@ -84,7 +84,10 @@ export interface ConversationInput extends ConversationOptions {
   sessionRid?: string;
   /** One-shot: these messages are the whole conversation, which completes after the last. */
   turns?: ConversationMessage[];
-  /** The batch that this conversation is a row of. */
+  /**
+   * The batch that this conversation is a row of, with `turns`: it ends after the first turn that is not answered, and hands
+   * over what was answered also when it is cancelled.
+   */
   batchId?: string;
   /** Carried over from the run before, also from one that had ended (`legacyQuery`); never set by callers. */
   snapshot?: ConversationSnapshot;
@@ -217,7 +220,8 @@ export type ExchangeCancellation =
 
 /** Result of a conversation that has ended. */
 export interface ConversationResult {
-  endedBy: 'closed' | 'idle' | 'turnsDone';
+  /** `cancelled`: only of a row of a batch, whose result would be lost otherwise; other runs end as Canceled. */
+  endedBy: 'closed' | 'idle' | 'turnsDone' | 'cancelled';
   totals: ConversationTotals;
   sessionRid?: string;
   /** Outcomes of a one-shot conversation's turns, in order; absent otherwise (see `transcriptQuery`). */

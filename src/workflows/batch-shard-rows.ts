@@ -8,8 +8,10 @@ import type {
 import {
   type BatchRow,
   type BatchShardInput,
+  earlierDeadline,
   noRows,
   type RowCounts,
+  type RowResult,
   type RowStatus,
   statusWithoutSession,
 } from '../protocol/batch.js';
@@ -36,7 +38,6 @@ interface PendingRow {
 export class ShardRows {
   readonly #pending: Map<number, PendingRow>;
   readonly #counts: RowCounts = noRows();
-  readonly #deadline: string | undefined;
   #sessionsToDelete: DeleteSessionsInput['sessions'] = [];
 
   constructor(
@@ -45,7 +46,6 @@ export class ShardRows {
       'rows' | 'firstIndex' | 'agentRid' | 'agentVersion' | 'mode' | 'bounds' | 'deleteSessions'
     >,
   ) {
-    this.#deadline = input.bounds?.deadline;
     this.#pending = new Map(
       input.rows.map((row, position) => {
         const index = input.firstIndex + position;
@@ -72,7 +72,7 @@ export class ShardRows {
     return [...this.#pending.values()]
       .filter(({ sessionRid }) => sessionRid === undefined)
       .map(({ index, row, agentRid, agentVersion }) => {
-        const deadline = this.#deadlineOf(row);
+        const deadline = this.deadlineOf(row);
         return {
           index,
           agentRid,
@@ -108,12 +108,24 @@ export class ShardRows {
       if (parameterInputs !== undefined) laneRow.parameterInputs = parameterInputs;
       if (contextsOverride !== undefined) laneRow.contextsOverride = contextsOverride;
       if (row.mode !== undefined) laneRow.mode = row.mode;
-      const deadline = this.#deadlineOf(row);
+      const deadline = this.deadlineOf(row);
       if (deadline !== undefined) laneRow.deadline = deadline;
       if (begun) laneRow.begun = true;
       if (sessions >= MOST_SESSIONS) laneRow.lastSession = true;
       return [laneRow];
     });
+  }
+
+  /** The rows that have not ended, in their order. */
+  get pending(): readonly Pick<PendingRow, 'index' | 'row' | 'agentRid' | 'agentVersion'>[] {
+    return [...this.#pending.values()];
+  }
+
+  /** Notes how a row has ended that was a workflow of its own. */
+  noteRun(result: RowResult): void {
+    const { index, sessionRid } = result;
+    if (sessionRid !== undefined) this.#note(index, (pending) => (pending.sessionRid = sessionRid));
+    this.noteLane({ results: [result], expired: [], begun: [] });
   }
 
   /** Notes what a lane has finished, and what the next one must know of the rest. */
@@ -156,10 +168,8 @@ export class ShardRows {
     }
   }
 
-  /** The earlier of the row's own and the batch's; both are ISO 8601, but may name different zones. */
-  #deadlineOf({ deadline }: BatchRow): string | undefined {
-    const all = [deadline, this.#deadline].filter((one) => one !== undefined);
-    return all.sort((a, b) => Date.parse(a) - Date.parse(b))[0];
+  deadlineOf({ deadline }: BatchRow): string | undefined {
+    return earlierDeadline(deadline, this.input.bounds?.deadline);
   }
 
   #note(index: number, change: (pending: PendingRow) => void): void {

@@ -24,6 +24,7 @@ import {
   type BatchShardResult,
   type BatchStopReason,
   batchWorkflowId,
+  cancelRowsSignal,
   endOfLeftRows,
   pauseShardSignal,
   prepareShardSignal,
@@ -37,6 +38,7 @@ import { DEFAULTS } from '../protocol/defaults.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
 import { summaryLine } from '../protocol/summary-line.js';
 import { batchTaskQueue } from '../protocol/task-queues.js';
+import { runRowsAsWorkflows } from './batch-row-runs.js';
 import { ShardRows } from './batch-shard-rows.js';
 import { detailsText } from './details-text.js';
 
@@ -59,6 +61,8 @@ interface Turn {
   admitted?: number;
   isPaused: boolean;
   stopped?: BatchStopReason;
+  /** Ids of rows, of this shard and others (isolation `workflow`). */
+  readonly cancelledRows: Set<string>;
   /** Sessions are being opened; ends when the batch stops, as it can wait for a limit for hours. */
   opening?: CancellationScope;
 }
@@ -75,7 +79,7 @@ const mayPrepare = (turn: Turn): boolean => mayRun(turn) || (turn.prepared !== u
  * its history. `collectResults` reads the results there, in all cases.
  */
 export async function batchShardWorkflow(input: BatchShardInput): Promise<BatchShardResult> {
-  const turn: Turn = { isPaused: false };
+  const turn: Turn = { isPaused: false, cancelledRows: new Set() };
   setHandler(prepareShardSignal, ({ concurrency }) => void (turn.prepared ??= concurrency), {
     description: 'Open the sessions: the turn of this shard comes next',
   });
@@ -92,11 +96,16 @@ export async function batchShardWorkflow(input: BatchShardInput): Promise<BatchS
     },
     { description: 'The batch begins no more rows: leave those that are not begun, and end' },
   );
+  setHandler(cancelRowsSignal, ({ ids }) => ids.forEach((id) => turn.cancelledRows.add(id)), {
+    description: 'Cancel single rows that are runs of their own. {"ids": ["…"]}',
+  });
   const rows = new ShardRows(input);
+  let cancelledRows: string[] = [];
   setHandler(signOfLifeSignal, () => undefined, { description: 'The batch sees whether this shard still lives' });
   let failure: TemporalFailure | undefined;
   try {
-    await workOff(input, rows, turn);
+    if (input.isolation === 'workflow') cancelledRows = await runEach(input, rows, turn);
+    else await workOff(input, rows, turn);
     if (turn.stopped !== undefined) rows.endRemaining(endOfLeftRows(turn.stopped).status);
   } catch (error) {
     // Anything else is a fault of this code: it fails the workflow task, and is tried again after a fix.
@@ -111,7 +120,12 @@ export async function batchShardWorkflow(input: BatchShardInput): Promise<BatchS
   await tellBatch(input, rows);
   await CancellationScope.nonCancellable(() => deleteSessions(input, rows));
   if (failure !== undefined) throw failure;
-  return { shard: input.shard, counts: rows.counts, ...(turn.stopped !== undefined && { stopped: turn.stopped }) };
+  return {
+    shard: input.shard,
+    counts: rows.counts,
+    ...(turn.stopped !== undefined && { stopped: turn.stopped }),
+    ...(cancelledRows.length > 0 && { cancelledRows }),
+  };
 }
 
 async function workOff(input: BatchShardInput, rows: ShardRows, turn: Turn): Promise<void> {
@@ -142,6 +156,14 @@ async function workOff(input: BatchShardInput, rows: ShardRows, turn: Turn): Pro
     // A cancelled lane hands back what it has instead of failing.
     if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('Shard cancelled');
   }
+}
+
+/** Runs each row as a workflow of its own; returns the ids of rows that were cancelled before they had one. */
+async function runEach(input: BatchShardInput, rows: ShardRows, turn: Turn): Promise<string[]> {
+  describe(input, rows, `**waiting** for its turn in batch ${input.batchId}`);
+  await untilItsTurn(input, () => mayRun(turn));
+  describe(input, rows, '**running** each row as a workflow of its own (see Relationships)');
+  return runRowsAsWorkflows(input, rows, turn);
 }
 
 /** Opens sessions until the batch stops. */

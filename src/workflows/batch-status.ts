@@ -9,7 +9,7 @@ export interface Batch {
   readonly window: BatchWindow;
   readonly controls: BatchControls;
   /** What the shards were told last. */
-  readonly told: { version: number; isPaused: boolean; stopped?: BatchStopReason };
+  readonly told: { version: number; isPaused: boolean; cancelledRows: number; stopped?: BatchStopReason };
   ending?: 'cancelling' | 'finished';
 }
 

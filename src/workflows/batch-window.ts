@@ -29,6 +29,8 @@ export class BatchWindow {
   /** Shards whose shares were changed since they were admitted. */
   readonly #changed: Set<number>;
   readonly #counts: RowCounts;
+  /** Of shards that have not ended, as they told last. */
+  readonly #progress: Map<number, RowCounts>;
 
   constructor(input: Pick<BatchInput, 'shardRows' | 'concurrency' | 'snapshot'>) {
     this.#shardRows = input.shardRows;
@@ -38,10 +40,13 @@ export class BatchWindow {
     this.#prepared = new Set(input.snapshot?.prepared);
     this.#changed = new Set(input.snapshot?.control?.shares?.map(([shard]) => shard));
     this.#counts = { ...(input.snapshot?.counts ?? noRows()) };
+    this.#progress = new Map(input.snapshot?.progress);
   }
 
   get counts(): RowCounts {
-    return { ...this.#counts };
+    const sum = { ...this.#counts };
+    for (const counts of this.#progress.values()) addTo(sum, counts);
+    return sum;
   }
 
   /** Rows at once, over all shards. */
@@ -130,17 +135,21 @@ export class BatchWindow {
     if (this.#finished.has(shard) || this.#shardRows[shard] === undefined) return false;
     this.#finished.add(shard);
     this.#changed.delete(shard);
-    this.#counts.succeeded += counts.succeeded;
-    this.#counts.failed += counts.failed;
-    this.#counts.cancelled += counts.cancelled;
-    this.#counts.expired += counts.expired;
-    this.#counts.tokens += counts.tokens;
+    this.#progress.delete(shard);
+    addTo(this.#counts, counts);
     return true;
+  }
+
+  /** Notes how far a shard is that has not ended. */
+  noteProgress(shard: number, counts: RowCounts): void {
+    if (this.#shardRows[shard] !== undefined && !this.#finished.has(shard)) this.#progress.set(shard, counts);
   }
 
   /** Counts a shard that is gone without having told its end (terminated): nobody will hear of its rows any more. */
   lose(shard: number): boolean {
-    return this.finish(shard, { ...noRows(), cancelled: this.#shardRows[shard] ?? 0 });
+    const told = this.#progress.get(shard) ?? noRows();
+    const { succeeded, failed, expired } = told;
+    return this.finish(shard, { ...told, cancelled: (this.#shardRows[shard] ?? 0) - succeeded - failed - expired });
   }
 
   /** Everything that the next run needs. */
@@ -149,7 +158,8 @@ export class BatchWindow {
       finishedShards: this.finishedShards,
       admitted: [...this.#admitted].filter(([shard]) => !this.#finished.has(shard)),
       prepared: [...this.#prepared].filter((shard) => !this.#finished.has(shard)),
-      counts: this.counts,
+      counts: { ...this.#counts },
+      ...(this.#progress.size > 0 && { progress: [...this.#progress] }),
     };
   }
 
@@ -161,4 +171,8 @@ export class BatchWindow {
   #waiting(): number[] {
     return this.unfinishedShards.filter((shard) => !this.#admitted.has(shard));
   }
+}
+
+function addTo(sum: RowCounts, counts: RowCounts): void {
+  for (const key of Object.keys(sum) as (keyof RowCounts)[]) sum[key] += counts[key];
 }

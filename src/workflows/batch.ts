@@ -28,6 +28,7 @@ import {
   resumeShardSignal,
   setConcurrencySignal,
   shardFinishedSignal,
+  shardProgressSignal,
   shardWaitingSignal,
   signOfLifeSignal,
   stopBatchSignal,
@@ -60,6 +61,7 @@ export async function batchWorkflow(input: BatchInput): Promise<BatchResult> {
     told: {
       version: 0,
       isPaused: controls.isPaused,
+      cancelledRows: controls.cancelledRows.length,
       ...(controls.stopped !== undefined && { stopped: controls.stopped }),
     },
   };
@@ -97,6 +99,14 @@ function handleMessages(batch: Batch): void {
       controls.check(window.counts);
     },
     { description: 'A shard tells how its rows ended' },
+  );
+  setHandler(
+    shardProgressSignal,
+    ({ shard, counts }) => {
+      window.noteProgress(shard, counts);
+      controls.check(window.counts);
+    },
+    { description: 'A shard tells how far it is' },
   );
   setHandler(shardWaitingSignal, () => undefined, {
     description: 'A waiting shard sees whether its batch still lives',
@@ -161,6 +171,12 @@ async function tellControls(batch: Batch): Promise<void> {
     told.isPaused = isPaused;
     const signal = isPaused ? pauseShardSignal : resumeShardSignal;
     await reachAll(batch, running, (handle) => handle.signal(signal));
+  }
+  const cancelledRows = controls.cancelledRows.slice(told.cancelledRows);
+  told.cancelledRows += cancelledRows.length;
+  // Lanes read them in the memo; rows that are runs of their own are in the hands of their shards.
+  if (cancelledRows.length > 0 && batch.input.isolation === 'workflow') {
+    await reachAll(batch, window.unfinishedShards, (handle) => handle.signal(cancelRowsSignal, { ids: cancelledRows }));
   }
   if (stopped !== undefined && told.stopped === undefined) {
     told.stopped = stopped;

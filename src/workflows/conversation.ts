@@ -100,8 +100,13 @@ class ConversationRun {
     } catch (error) {
       if (!isCancellation(error)) throw error;
       await CancellationScope.nonCancellable(() => this.#endCancelled());
+      if (this.#isBatchRow) return this.#result('cancelled');
       throw error;
     }
+  }
+
+  get #isBatchRow(): boolean {
+    return this.input.batchId !== undefined && this.input.turns !== undefined;
   }
 
   /** The main loop: works the queue off until the conversation ends or rolls over to a new run. */
@@ -149,6 +154,8 @@ class ConversationRun {
       for (const caller of this.#callers) if (caller.messageId === outcome.messageId) caller.outcome = outcome;
       this.#exchangesThisRun++;
       this.#noteAttention(outcome);
+      // The turns build on each other.
+      if (this.#isBatchRow && outcome.result === undefined) this.#dropQueued();
     } finally {
       this.#running = undefined;
       this.#scope = undefined;
@@ -190,9 +197,13 @@ class ConversationRun {
     this.#describe();
     upsertSearchAttributes([{ key: searchAttributeKeys.state, value: 'closed' }]);
     await condition(allHandlersFinished);
+    return this.#result(this.#state.isClosing ? 'closed' : this.input.turns !== undefined ? 'turnsDone' : 'idle');
+  }
+
+  #result(endedBy: ConversationResult['endedBy']): ConversationResult {
     const { session, totals } = this.#state;
     return {
-      endedBy: this.#state.isClosing ? 'closed' : this.input.turns !== undefined ? 'turnsDone' : 'idle',
+      endedBy,
       totals,
       ...(session !== undefined && { sessionRid: session.sessionRid }),
       // A payload, too, and bounded like the one for a next run.
@@ -203,11 +214,15 @@ class ConversationRun {
   /** Gives what was still queued its outcome, and lets its senders hear it, before the run closes as Canceled. */
   async #endCancelled(): Promise<void> {
     this.#state.close();
-    for (const message of this.#state.dropAllQueued()) this.#recordDropped(message);
+    this.#dropQueued();
     this.#ended = true;
     upsertSearchAttributes([{ key: searchAttributeKeys.state, value: 'cancelled' }]);
     this.#describe();
     await condition(allHandlersFinished, TELL_CALLERS_MS);
+  }
+
+  #dropQueued(): void {
+    for (const message of this.#state.dropAllQueued()) this.#recordDropped(message);
   }
 
   #recordDropped(message: QueuedMessage): void {

@@ -138,7 +138,7 @@ export class ExchangeRunner {
       ...(session.mayBeBusy === true && { sessionMayBeBusy: true }),
       callTimeoutMs: this.input.callTimeoutMs ?? DEFAULTS.callTimeoutMs,
       silenceTimeoutMs: DEFAULTS.silenceTimeoutMs,
-      priority: 'interactive',
+      priority: this.input.batchId === undefined ? 'interactive' : 'batch',
     });
   }
 
