@@ -57,6 +57,7 @@ export class LanePool {
   #isPaused = false;
   #isStopped = false;
   #active = 0;
+  #isRunning = false;
   #isAborted = false;
   #whenIdle: () => void = () => undefined;
 
@@ -89,6 +90,7 @@ export class LanePool {
     signal.addEventListener('abort', abort, { once: true });
     await new Promise<void>((resolve) => {
       this.#whenIdle = resolve;
+      this.#isRunning = true;
       this.#beginMore();
     });
     signal.removeEventListener('abort', abort);
@@ -101,22 +103,16 @@ export class LanePool {
     this.#isPaused = paused !== undefined;
     this.#isStopped = stopped !== undefined;
     if (cancelledRows !== undefined) this.#cancelRows(new Set(cancelledRows));
-    // Not before `run` has begun.
-    if (this.#active > 0) this.#beginMore();
+    this.#beginMore();
   }
 
   /** After `run` was aborted: ends everything in flight at the agent, and everything an earlier attempt may have begun. */
   async cancelAtAgent(): Promise<void> {
-    const walks = [...this.#walks.values()].map(({ walk }) => walk);
-    for (const row of this.#waiting.toReversed()) if (this.#mayHaveBegun(row)) walks.push(this.#walkOf(row));
+    for (const row of this.#waiting.filter((one) => this.#mayHaveBegun(one))) {
+      this.#walks.set(row.index, { walk: this.#walkOf(row), stop: new AbortController() });
+    }
     // All at once: a cancel must not wait for another.
-    await Promise.all(
-      walks.map(async (walk) => {
-        const result = await walk.cancel(CANCELLED);
-        this.#walks.delete(walk.index);
-        this.#add(result);
-      }),
-    );
+    await Promise.all([...this.#walks.values()].map(({ walk }) => this.#end(walk, CANCELLED)));
   }
 
   result(): LaneResult {
@@ -159,6 +155,7 @@ export class LanePool {
   }
 
   #beginMore(): void {
+    if (!this.#isRunning) return;
     while (this.#active < this.#size && this.#mayBegin()) {
       const row = this.#waiting.pop();
       if (row === undefined) break;
@@ -168,7 +165,9 @@ export class LanePool {
         this.#beginMore();
       });
     }
-    if (this.#active === 0) this.#whenIdle();
+    if (this.#active > 0) return;
+    this.#isRunning = false;
+    this.#whenIdle();
   }
 
   #mayBegin(): boolean {

@@ -10,6 +10,7 @@ import {
 const REASON_CHARACTERS = 200;
 /** Most characters of a row id (as for the ids of messages). */
 const ID_CHARACTERS = 200;
+const STOP_REASONS: readonly unknown[] = ['deadline', 'maxTokens', 'maxFailures'] satisfies BatchStopReason[];
 
 /**
  * What operators and bounds ask of a batch. Knows nothing of Temporal. What cannot be meant is passed over: the senders of
@@ -82,9 +83,9 @@ export class BatchControls {
   }
 
   /** The first reason counts: a batch stops once. */
-  stop(reason: BatchStopReason): void {
-    if (this.#stopped !== undefined) return;
-    this.#stopped = reason;
+  stop(reason: unknown): void {
+    if (this.#stopped !== undefined || !STOP_REASONS.includes(reason)) return;
+    this.#stopped = reason as BatchStopReason;
     this.version++;
   }
 

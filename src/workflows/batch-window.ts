@@ -120,6 +120,14 @@ export class BatchWindow {
     return changed;
   }
 
+  /** Gives what is free to running shards that wait with a share of 0. Returns the shares that have changed. */
+  shareWithWaiting(): ShardShare[] {
+    const { running } = this;
+    const hasWaiting = running.some(({ concurrency }) => concurrency === 0);
+    const given = running.reduce((sum, { concurrency }) => sum + concurrency, 0);
+    return hasWaiting && given < this.#concurrency ? this.setConcurrency(this.#concurrency) : [];
+  }
+
   /** The shards that come next and were not told yet to open their sessions. */
   prepareNext(): ShardShare[] {
     const lanes = lanesAtOnce(this.#concurrency);

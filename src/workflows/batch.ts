@@ -124,7 +124,7 @@ function handleMessages(batch: Batch): void {
   setHandler(cancelRowsSignal, (input) => controls.cancelRows(input?.ids), {
     description: 'Cancel single rows, also at the agent. Argument: {"ids": ["…"]}',
   });
-  setHandler(stopBatchSignal, ({ reason }) => controls.stop(reason), {
+  setHandler(stopBatchSignal, (input) => controls.stop(input?.reason), {
     description: 'A lane tells that a bound of the batch is reached',
   });
 }
@@ -158,10 +158,10 @@ async function runShards(batch: Batch): Promise<void> {
 /** Writes what is asked for into the memo, where the lanes see it, and tells the shards what concerns them. */
 async function tellControls(batch: Batch): Promise<void> {
   const { window, controls, told } = batch;
-  if (controls.version === told.version) return;
-  told.version = controls.version;
   const { isPaused, stopped, concurrency = window.concurrency } = controls;
-  const shares = concurrency === window.concurrency ? [] : window.setConcurrency(concurrency);
+  const shares = concurrency === window.concurrency ? window.shareWithWaiting() : window.setConcurrency(concurrency);
+  if (controls.version === told.version && shares.length === 0) return;
+  told.version = controls.version;
   upsertMemo({ [BATCH_CONTROL_MEMO]: controls.control(window.changedShares) });
   const state = stopped !== undefined ? 'stopping' : isPaused ? 'paused' : 'open';
   upsertSearchAttributes([{ key: searchAttributeKeys.state, value: state }]);

@@ -38,6 +38,12 @@ describe('BatchControls', () => {
     expect([asked.version, asked.control([])]).toEqual([0, {}]);
   });
 
+  test.each([undefined, null, 'tired', {}])('pass over %p as the reason of a stop', (reason) => {
+    const asked = controls();
+    asked.stop(reason);
+    expect([asked.version, asked.stopped]).toEqual([0, undefined]);
+  });
+
   test('keep the ids of cancelled rows, each once, within a bound', () => {
     const asked = controls();
     asked.cancelRows(['a', 'b', 'a']);

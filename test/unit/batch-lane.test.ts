@@ -375,6 +375,17 @@ describe('a lane does what is asked of its batch:', () => {
     expect([agent.sent, made.result()]).toEqual([[], { results: [], expired: [], begun: [] }]);
   });
 
+  test('with a row that was cancelled before it begins, it begins no others yet', async () => {
+    const { agent, made, run, letGo } = pool();
+    made.apply({ cancelledRows: ['q1'] });
+    await until(() => made.progress().cancelled === 1);
+    expect(agent.sent).toEqual([]);
+    const running = run();
+    await untilHavingLetGo(letGo, () => made.progress().finished === rows.length);
+    await running;
+    expect(agent.sent).toEqual(['0', '2', '3', '4', '5']);
+  });
+
   test('paused, it lets end what is in flight, and comes back with the rest untouched', async () => {
     const { agent, made, run, letGo } = pool();
     const running = run();

@@ -83,6 +83,20 @@ describe('BatchWindow', () => {
     expect(window.setConcurrency(100)).toEqual([]);
   });
 
+  test('gives the places of shards that have ended to those that wait with a share of 0', () => {
+    const window = new BatchWindow({ shardRows: Array<number>(5).fill(50), concurrency: 60 });
+    window.admitNext();
+    window.setConcurrency(2);
+    expect(window.running.map(({ concurrency }) => concurrency)).toEqual([1, 1, 0]);
+    expect(window.shareWithWaiting()).toEqual([]);
+    window.finish(0, noRows());
+    expect(window.shareWithWaiting()).toEqual([{ shard: 2, concurrency: 1 }]);
+    expect([window.shareWithWaiting(), window.admitNext()]).toEqual([[], []]);
+    window.finish(1, noRows());
+    expect(window.shareWithWaiting()).toEqual([]);
+    expect(window.admitNext()).toEqual([{ shard: 3, concurrency: 1 }]);
+  });
+
   test('gives all of a changed concurrency to the shards that run when no others are left', () => {
     const window = new BatchWindow({ shardRows: [50, 50], concurrency: 2 });
     window.admitNext();
