@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { ApplicationFailure, TypedSearchAttributes } from '@temporalio/common';
+import { ApplicationFailure, type SignalDefinition, TypedSearchAttributes } from '@temporalio/common';
 import { collectResults, submitBatch } from '../../src/client/batch.js';
 import type { CreateSessionsResult } from '../../src/protocol/activities.js';
 import {
@@ -8,6 +8,10 @@ import {
   type BatchInput,
   type BatchRow,
   type BatchShardInput,
+  cancelRowsSignal,
+  pauseBatchSignal,
+  resumeBatchSignal,
+  setConcurrencySignal,
 } from '../../src/protocol/batch.js';
 import { DEFAULTS } from '../../src/protocol/defaults.js';
 import { searchAttributeKeys } from '../../src/protocol/search-attributes.js';
@@ -31,6 +35,7 @@ class Batch {
     rows: readonly BatchRow[],
     rowsPerShard: number,
     private readonly concurrency: number,
+    private readonly settings: Pick<BatchShardInput, 'bounds' | 'deleteSessions'> = {},
   ) {
     for (let first = 0; first < rows.length; first += rowsPerShard) {
       this.#shards.push(rows.slice(first, first + rowsPerShard));
@@ -69,6 +74,7 @@ class Batch {
         mode: 'streaming',
         idBase,
         callTimeoutMs: DEFAULTS.callTimeoutMs,
+        ...this.settings,
       };
       await this.#start(WORKFLOW_TYPES.batchShard, this.shardId(shard), input);
       firstIndex += rows.length;
@@ -76,6 +82,7 @@ class Batch {
   }
 
   async startBatch(): Promise<void> {
+    const { bounds } = this.settings;
     const shardRows = this.#shards.map(({ length }) => length);
     const input: BatchInput = {
       batchId: this.batchId,
@@ -85,12 +92,23 @@ class Batch {
       concurrency: this.concurrency,
       mode: 'streaming',
       submittedAt: new Date().toISOString(),
+      ...(bounds !== undefined && { bounds }),
     };
     await this.#start(WORKFLOW_TYPES.batch, this.id, input);
   }
 
   async cancel(): Promise<void> {
     await this.rig.client.client.workflow.getHandle(this.id).cancel();
+  }
+
+  async signal<Args extends unknown[]>(signal: SignalDefinition<Args> | string, ...args: Args): Promise<void> {
+    await this.rig.client.client.workflow.getHandle(this.id).signal(signal, ...args);
+  }
+
+  /** Pauses it, and waits until its rows in flight have ended and their lanes, too. */
+  async pause(): Promise<void> {
+    await this.signal(pauseBatchSignal, { reason: 'the agent is being mended' });
+    for (const shardId of this.shardIds) await idle(this.rig, shardId);
   }
 
   async #start(workflowType: string, workflowId: string, input: BatchInput | BatchShardInput): Promise<void> {
@@ -120,6 +138,24 @@ async function told(rig: Rig, workflowId: string, attributes: string): Promise<v
     return events?.some((event) => Object.hasOwn(event, attributes)) ?? false;
   });
 }
+
+/** Waits until nothing that a shard has asked for is under way. */
+async function idle(rig: Rig, shardId: string): Promise<void> {
+  await until(`${shardId} is idle`, async () => {
+    const { raw } = await rig.client.client.workflow.getHandle(shardId).describe();
+    return raw.pendingActivities?.length === 0;
+  });
+}
+
+/** Waits until a batch goes on in a second run. */
+async function continuedAsNew(rig: Rig, workflowId: string): Promise<void> {
+  await until('it goes on in a second run', async () => {
+    const { events } = await rig.client.client.workflow.getHandle(workflowId).fetchHistory();
+    return events?.[0]?.workflowExecutionStartedEventAttributes?.continuedExecutionRunId !== '';
+  });
+}
+
+const after = (milliseconds: number) => new Date(Date.now() + milliseconds).toISOString();
 
 /** The sessions that a shard has opened. */
 async function sessionsOf(rig: Rig, shardId: string): Promise<string[]> {
@@ -335,12 +371,178 @@ export const batchRuns: Record<string, Story> = {
     setting: { suggestContinueAsNewAt: 20 },
     async tell(rig) {
       const batch = await new Batch(rig, questions(5, slow(700)), 1, 2).start();
-      await until('it goes on in a second run', async () => {
-        const { events } = await rig.client.client.workflow.getHandle(batch.id).fetchHistory();
-        return events?.[0]?.workflowExecutionStartedEventAttributes?.continuedExecutionRunId !== '';
-      });
+      await continuedAsNew(rig, batch.id);
       await batch.cancel();
       return [batch.id];
+    },
+  },
+
+  async 'a batch paused and resumed while its lanes run'(rig) {
+    const rows = questions(6, slow(2_500)).map((row, n) => ({
+      ...row,
+      turns: n % 3 === 0 ? [...row.turns, 'And then?'] : row.turns,
+    }));
+    const batch = await new Batch(rig, rows, 3, 2).start();
+    await inFlight(rig, 2);
+    await batch.pause();
+    await batch.signal(resumeBatchSignal);
+    return [batch.id, ...batch.shardIds];
+  },
+
+  async 'a batch paused between two shards'(rig) {
+    const batch = await new Batch(rig, questions(3, slow(1_500)), 1, 1).start();
+    await inFlight(rig, 1);
+    await batch.pause();
+    await told(rig, batch.shardId(0), 'workflowExecutionCompletedEventAttributes');
+    await batch.signal(resumeBatchSignal);
+    return [batch.id, batch.shardId(1)];
+  },
+
+  'a batch paused ahead of its first step': {
+    setting: { worker: false },
+    async tell(rig) {
+      const batch = await new Batch(rig, questions(2), 1, 1).start();
+      await batch.signal(pauseBatchSignal);
+      await rig.startWorker();
+      await told(rig, batch.id, 'workflowPropertiesModifiedEventAttributes');
+      await batch.signal(resumeBatchSignal);
+      return [batch.id, batch.shardId(0)];
+    },
+  },
+
+  async 'a batch cancelled while it is paused'(rig) {
+    const batch = await new Batch(rig, questions(9, slow(2_500)), 3, 2).start();
+    await inFlight(rig, 2);
+    await batch.pause();
+    await batch.cancel();
+    return [batch.id, batch.shardId(0), batch.shardId(2)];
+  },
+
+  async 'a batch with fewer rows at once than shards, and with more again'(rig) {
+    const batch = await new Batch(rig, questions(8, slow(1_000)), 4, 2).start();
+    await inFlight(rig, 2);
+    await batch.signal(setConcurrencySignal, { concurrency: 1 });
+    await idle(rig, batch.shardId(1));
+    await batch.signal(setConcurrencySignal, { concurrency: 4 });
+    return [batch.id, ...batch.shardIds];
+  },
+
+  async 'a batch with fewer rows at once than shards, to its end'(rig) {
+    const batch = await new Batch(rig, questions(9, slow(1_000)), 3, 2).start();
+    await inFlight(rig, 2);
+    await batch.signal(setConcurrencySignal, { concurrency: 1 });
+    return [batch.id, batch.shardId(1)];
+  },
+
+  async 'a batch of which rows are cancelled, in flight and waiting'(rig) {
+    const batch = await new Batch(rig, questions(9, slow(2_500)), 3, 2).start();
+    await inFlight(rig, 2);
+    await batch.signal(cancelRowsSignal, { ids: ['q0', 'q4', 'q8', 'nobody'] });
+    await batch.signal(cancelRowsSignal, { ids: ['q3'] });
+    return [batch.id, ...batch.shardIds];
+  },
+
+  async 'a batch given signals of no sense'(rig) {
+    const batch = await new Batch(rig, questions(2, slow(1_500)), 2, 1).start();
+    await inFlight(rig, 1);
+    for (const name of ['pause', 'resume', 'setConcurrency', 'cancelRows', 'stop']) await batch.signal(name, null);
+    await batch.signal('stop', { reason: 'tired' });
+    return [batch.id];
+  },
+
+  async 'a batch whose deadline passes: of its shards two run, two have sessions, one waits'(rig) {
+    const batch = new Batch(rig, questions(10, slow(30_000)), 2, 2, { bounds: { deadline: after(8_000) } });
+    await batch.start();
+    await inFlight(rig, 2);
+    return [batch.id, batch.shardId(0), batch.shardId(3), batch.shardId(4)];
+  },
+
+  async 'a batch whose deadline passes while its sessions are opened'(rig) {
+    rig.simulator.changeSettings({ createLatencyMs: 15_000 });
+    const batch = await new Batch(rig, questions(2), 2, 1, { bounds: { deadline: after(5_000) } }).start();
+    await told(rig, batch.shardId(0), 'activityTaskScheduledEventAttributes');
+    return [batch.id, ...batch.shardIds];
+  },
+
+  async 'a batch whose deadline passes while it is paused'(rig) {
+    const batch = await new Batch(rig, questions(9, slow(2_500)), 3, 2, { bounds: { deadline: after(8_000) } }).start();
+    await inFlight(rig, 2);
+    await batch.pause();
+    return [batch.id, batch.shardId(0), batch.shardId(2)];
+  },
+
+  async 'a batch that has used up its tokens'(rig) {
+    const batch = await new Batch(rig, questions(10, slow(1_500)), 2, 2, { bounds: { maxTokens: 1 } }).start();
+    return [batch.id, batch.shardId(0), batch.shardId(4)];
+  },
+
+  async 'a batch that has used up its tokens in a short first lane, while its other sessions are opened'(rig) {
+    rig.simulator.setFaults([{ operation: 'createSession', match: { nth: 4 }, fault: { kind: 'delay', ms: 20_000 } }]);
+    const batch = await new Batch(rig, questions(5, slow(1_500)), 5, 1, { bounds: { maxTokens: 1 } }).start();
+    return [batch.id, ...batch.shardIds];
+  },
+
+  async 'a batch of which too many rows fail'(rig) {
+    const rows = questions(4, slow(1_500));
+    Object.assign(rows[0] ?? {}, { parameterInputs: { nowhere: { type: 'string', value: 'x' } } });
+    const batch = await new Batch(rig, rows, 4, 2, { bounds: { maxFailures: 1 } }).start();
+    return [batch.id, ...batch.shardIds];
+  },
+
+  async 'a batch of which too many rows have no session'(rig) {
+    rig.simulator.setFaults([{ operation: 'createSession', fault: { kind: 'error', errorName: 'AgentNotFound' } }]);
+    const batch = await new Batch(rig, questions(6), 1, 1, { bounds: { maxFailures: 1 } }).start();
+    return [batch.id, batch.shardId(5)];
+  },
+
+  async 'rows of their own deadline and mode'(rig) {
+    const own: Partial<BatchRow>[] = [
+      { mode: 'blocking' },
+      { mode: 'blocking', deadline: after(4_000) },
+      { deadline: after(4_000) },
+      { deadline: after(-1) },
+      {},
+    ];
+    const rows = questions(own.length, slow(6_000)).map((row, n) => ({ ...row, ...own[n] }));
+    const batch = await new Batch(rig, rows, rows.length, 3, { deleteSessions: true }).start();
+    return batch.shardIds;
+  },
+
+  async 'a batch that deletes its sessions'(rig) {
+    const batch = await new Batch(rig, questions(6, slow(300)), 6, 1, { deleteSessions: true }).start();
+    return batch.shardIds;
+  },
+
+  async 'a batch cancelled that deletes its sessions'(rig) {
+    const batch = await new Batch(rig, questions(4, slow(9_000)), 4, 2, { deleteSessions: true }).start();
+    await inFlight(rig, 2);
+    await batch.cancel();
+    return batch.shardIds;
+  },
+
+  'a batch that cannot delete its sessions': {
+    setting: { waits: { DELETE_TIMEOUT: '3 seconds' } },
+    async tell(rig) {
+      rig.simulator.setFaults([{ operation: 'deleteSession', fault: { kind: 'status', status: 503 } }]);
+      const batch = await new Batch(rig, questions(2), 2, 2, { deleteSessions: true }).start();
+      return batch.shardIds;
+    },
+  },
+
+  'a batch that continues as new with all that was asked of it': {
+    setting: { suggestContinueAsNewAt: 30 },
+    async tell(rig) {
+      const bounds = { deadline: after(25_000) };
+      const batch = await new Batch(rig, questions(12, slow(2_500)), 3, 2, { bounds }).start();
+      await inFlight(rig, 2);
+      await batch.signal(setConcurrencySignal, { concurrency: 1 });
+      await batch.signal(cancelRowsSignal, { ids: ['q1', 'q7'] });
+      await batch.pause();
+      await continuedAsNew(rig, batch.id);
+      await batch.signal(resumeBatchSignal);
+      await inFlight(rig, 1);
+      await batch.pause();
+      return [batch.id, batch.shardId(1)];
     },
   },
 };

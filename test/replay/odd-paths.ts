@@ -88,6 +88,24 @@ const triedAgainAfter = (type: string): Path =>
   });
 const signaled = (name: string): Path =>
   some('workflowExecutionSignaledEventAttributes', ({ signalName }) => signalName === name);
+/** What the first argument of a message or an activity says. */
+function argumentOf(input: temporal.api.common.v1.IPayloads | null | undefined): Record<string, unknown> {
+  const data = input?.payloads?.[0]?.data;
+  return data == null ? {} : (JSON.parse(Buffer.from(data).toString('utf8')) as Record<string, unknown>);
+}
+const sends = (name: string, is: (argument: Record<string, unknown>) => boolean = () => true): Path =>
+  some('signalExternalWorkflowExecutionInitiatedEventAttributes', ({ signalName, input }) => {
+    return signalName === name && is(argumentOf(input));
+  });
+const givenNoShare = some('workflowExecutionSignaledEventAttributes', ({ signalName, input }) => {
+  return signalName === batch.admitShardSignal.name && argumentOf(input)['concurrency'] === 0;
+});
+/** Begins with what was asked of the batch before. */
+const controlled = (is: (control: batch.BatchControl) => boolean): Path =>
+  some('workflowExecutionStartedEventAttributes', ({ input }) => {
+    const { control } = (argumentOf(input)['snapshot'] ?? {}) as Partial<batch.BatchSnapshot>;
+    return control !== undefined && is(control);
+  });
 const updateRefusedBy = (type: string): Path =>
   some('workflowExecutionUpdateCompletedEventAttributes', ({ outcome }) => typeOf(outcome?.failure) === type);
 const runCancelRequested = some('workflowExecutionCancelRequestedEventAttributes');
@@ -122,6 +140,9 @@ const signalsOf = (protocol: object): string[] =>
 const toShards: readonly string[] = [
   batch.prepareShardSignal.name,
   batch.admitShardSignal.name,
+  batch.pauseShardSignal.name,
+  batch.resumeShardSignal.name,
+  batch.stopShardSignal.name,
   batch.signOfLifeSignal.name,
 ];
 const activities = createActivities({ api: {} as AgentsApi, governor: createGovernor() });
@@ -202,9 +223,7 @@ export const oddPaths: Readonly<Record<string, Readonly<Record<string, Path>>>> 
       'takes the signal',
       signaled,
     ),
-    ...each(toShards, 'sends the signal', (name) =>
-      some('signalExternalWorkflowExecutionInitiatedEventAttributes', ({ signalName }) => signalName === name),
-    ),
+    ...each(toShards, 'sends the signal', (name) => sends(name)),
     'admits shards one after the other': then(signaled('shardFinished'), signalArrived),
     'admits three shards at once': times(3, 'signalExternalWorkflowExecutionInitiatedEventAttributes', (sent) => {
       return sent.signalName === 'admitShard' && Number(sent.workflowTaskCompletedEventId) === 4;
@@ -214,6 +233,49 @@ export const oddPaths: Readonly<Record<string, Readonly<Record<string, Path>>>> 
     'cancels its shards': some('externalWorkflowExecutionCancelRequestedEventAttributes'),
     'is cancelled and waits for a shard in vain': then(runCancelRequested, timerFired),
     'continues as new': all(continuedAsNew, suggested),
+    'is paused ahead of its first step': then(not(some('workflowTaskCompletedEventAttributes')), signaled('pause')),
+    'sees a shard end while it is paused': then(signaled('pause'), then(signaled('shardFinished'), signaled('resume'))),
+    'is cancelled while it is paused': all(signaled('pause'), runCancelRequested, not(signaled('resume'))),
+    'has fewer rows at once than shards, and more again': then(
+      sends('admitShard', ({ concurrency }) => concurrency === 0),
+      then(signaled('setConcurrency'), signaled('shardFinished')),
+    ),
+    'gives a shard without a share the place of one that has ended': then(
+      sends('admitShard', ({ concurrency }) => concurrency === 0),
+      then(
+        signaled('shardFinished'),
+        sends('admitShard', ({ concurrency }) => concurrency === 1),
+      ),
+    ),
+    'passes over a stop of no sense': all(signaled('stop'), not(sends('stopShard'))),
+    'stops at its deadline': then(
+      timerFired,
+      sends('stopShard', ({ reason }) => reason === 'deadline'),
+    ),
+    'stops at its deadline while it is paused': all(
+      then(signaled('pause'), then(timerFired, sends('stopShard'))),
+      not(signaled('resume')),
+    ),
+    'is stopped by a lane': then(
+      signaled('stop'),
+      sends('stopShard', ({ reason }) => reason === 'maxTokens'),
+    ),
+    'is stopped by a lane for its failures': then(
+      signaled('stop'),
+      sends('stopShard', ({ reason }) => reason === 'maxFailures'),
+    ),
+    'stops by its own count': all(
+      not(signaled('stop')),
+      sends('stopShard', ({ reason }) => reason === 'maxFailures'),
+    ),
+    'goes on from a snapshot paused, and is resumed': all(
+      controlled(({ paused }) => paused !== undefined),
+      then(signaled('resume'), sends('resumeShard')),
+    ),
+    'goes on from a snapshot of a batch that was steered, and stops at its deadline': all(
+      controlled(({ concurrency, cancelledRows }) => concurrency !== undefined && cancelledRows !== undefined),
+      timerFired,
+    ),
     'goes on from a snapshot': all(carriedOn, ends['is completed'] ?? not(carriedOn)),
     'goes on from a snapshot, and is cancelled': all(carriedOn, runCancelRequested),
   },
@@ -255,6 +317,45 @@ export const oddPaths: Readonly<Record<string, Readonly<Record<string, Path>>>> 
     'is cancelled in its lane while sessions are opened': all(
       of('runLane', cancelRequested),
       of('createSessions', canceled),
+    ),
+    'is paused between two lanes': then(of('runLane', completed), then(signaled('resumeShard'), scheduled('runLane'))),
+    'is paused in its lane': then(scheduled('runLane'), signaled('pauseShard')),
+    'is cancelled while it is paused': all(signaled('pauseShard'), runCancelRequested, not(signaled('resumeShard'))),
+    'waits without a share, and goes on': then(all(scheduled('runLane'), givenNoShare), scheduled('runLane')),
+    'is stopped before its turn': all(signaled('stopShard'), not(scheduled('createSessions'))),
+    'is stopped with its sessions open': all(
+      signaled('stopShard'),
+      of('createSessions', completed),
+      not(scheduled('runLane')),
+    ),
+    'is stopped in its lane': all(
+      then(scheduled('runLane'), signaled('stopShard')),
+      not(then(of('runLane', completed), signaled('stopShard'))),
+    ),
+    'is stopped while it is paused': all(signaled('pauseShard'), signaled('stopShard'), not(signaled('resumeShard'))),
+    'is stopped while its sessions are opened': all(
+      signaled('stopShard'),
+      of('createSessions', canceled),
+      not(scheduled('runLane')),
+    ),
+    'is stopped in its lane while sessions are opened': all(
+      signaled('stopShard'),
+      of('createSessions', canceled),
+      of('runLane', completed),
+    ),
+    'deletes sessions beside its lane': then(
+      all(scheduled('deleteSessions'), scheduled('runLane', 2)),
+      times(2, 'activityTaskCompletedEventAttributes'),
+    ),
+    'deletes its sessions although it is cancelled': all(runCancelRequested, of('deleteSessions', completed)),
+    'cannot delete its sessions': of('deleteSessions', any(failed, timedOut)),
+    'has rows of their own deadline and mode': some(
+      'activityTaskScheduledEventAttributes',
+      ({ activityType, input }) => {
+        const rows = (argumentOf(input)['rows'] ?? []) as Partial<batch.BatchRow>[];
+        const isOwn = ({ deadline, mode }: Partial<batch.BatchRow>) => deadline !== undefined && mode !== undefined;
+        return activityType?.name === 'runLane' && rows.some(isOwn);
+      },
     ),
     'asks whether its batch lives, and goes on': then(timerFired, then(signalArrived, of('runLane', completed))),
     'sees that its batch is gone': then(timerFired, signalLost),

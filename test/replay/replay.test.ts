@@ -99,7 +99,7 @@ describe('the workflows of today', () => {
 
   test.each([
     [WORKFLOW_TYPES.conversation, 'calls an activity otherwise', '.createSession(', '.openSession('],
-    [WORKFLOW_TYPES.batch, 'starts a timer less', 'void askForSignsOfLife(input, window);', ''],
+    [WORKFLOW_TYPES.batch, 'starts a timer less', 'void askForSignsOfLife(batch);', ''],
     [WORKFLOW_TYPES.batchShard, 'sends a signal less', 'await tellBatch(input, rows);', ''],
   ])('are told from others: a %s that %s', async (type, _change, text, other) => {
     const parts = code.split(text);
