@@ -3,6 +3,7 @@ import type { LaneProgress } from '../protocol/activities.js';
 import {
   type BatchControl,
   type BatchInput,
+  type BatchIsolation,
   type BatchMemo,
   batchShardWorkflowId,
   type BatchResult,
@@ -76,7 +77,8 @@ export interface WatchOptions {
 
 /**
  * Tells how a batch stands, again and again, until it has ended; the last one is its end. Rows of running shards are counted
- * by the heartbeats of their lanes, so the numbers move every second. Without a worker it goes on, and says so; without
+ * by the heartbeats of their lanes, so the numbers move every second; rows that are runs of their own (isolation `workflow`)
+ * when their shard tells of them. Without a worker it goes on, and says so; without
  * Temporal for up to five minutes, too.
  *
  * @throws BatchNotFoundError, TemporalUnreachableError
@@ -114,6 +116,7 @@ interface ShardLook {
 class BatchLooker {
   #counts: RowCounts | undefined;
   #runningShards: readonly number[] = [];
+  #isolation: BatchIsolation = 'lane';
   /** What was read out of the histories of shards. */
   readonly #recorded = new Map<number, { historyLength: number; counts: RowCounts }>();
   #last: BatchProgress | undefined;
@@ -174,9 +177,14 @@ class BatchLooker {
         return undefined;
       }
       const ask = (handle: WorkflowHandle) => handle.query(batchStatusQuery);
-      const { counts, runningShards } = await queryWorker(this.context, workflowId, QUERY_PATIENCE_MS, ask);
+      const {
+        counts,
+        runningShards,
+        isolation = 'lane',
+      } = await queryWorker(this.context, workflowId, QUERY_PATIENCE_MS, ask);
       this.#counts = counts;
       this.#runningShards = runningShards;
+      this.#isolation = isolation;
       return undefined;
     } catch (error) {
       if (error instanceof NoWorkerError) {
@@ -196,6 +204,7 @@ class BatchLooker {
         try {
           const handle = this.context.client.workflow.getHandle(batchShardWorkflowId(this.batchId, shard));
           const description = await handle.describe();
+          if (this.#isolation === 'workflow') return await this.#rowRuns(description);
           const activities = await pendingActivities(this.context, description);
           const lane = activities.map(laneProgress).find((progress) => progress !== undefined);
           if (lane !== undefined) return { activities, counts: lane, running: lane.running };
@@ -206,6 +215,24 @@ class BatchLooker {
         }
       }),
     );
+  }
+
+  /** A shard whose rows are runs of their own: the batch itself was told how many have ended. One of them tells what they wait for. */
+  async #rowRuns({ raw }: WorkflowExecutionDescription): Promise<ShardLook> {
+    const runs = raw.pendingChildren ?? [];
+    const [{ workflowId } = {}] = runs;
+    const activities = workflowId ? await this.#activitiesOf(workflowId) : [];
+    return { activities, counts: noRows(), running: runs.length };
+  }
+
+  /** None when the run has just ended. */
+  async #activitiesOf(workflowId: string): Promise<PendingActivity[]> {
+    try {
+      const description = await this.context.client.workflow.getHandle(workflowId).describe();
+      return await pendingActivities(this.context, description);
+    } catch {
+      return [];
+    }
   }
 
   /** What a shard without a lane has done by now, as when it is paused: nobody else tells. */

@@ -233,6 +233,8 @@ export interface BatchStatus {
   source?: string;
   submittedAt: string;
   bounds?: BatchBounds;
+  /** See `BatchShardInput`. */
+  isolation?: BatchIsolation;
   control: BatchControl;
 }
 

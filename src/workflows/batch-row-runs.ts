@@ -32,8 +32,9 @@ import { summaryLine } from '../protocol/summary-line.js';
 import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
 import type { ShardRows } from './batch-shard-rows.js';
 
-/** Rows after whose end the batch is told how far the shard is. */
+/** The batch is told how far the shard is after so many rows, or so long after it was told last (milliseconds). */
 const TELL_EVERY = 10;
+const TELL_EVERY_MS = 5_000;
 
 type PendingRow = ShardRows['pending'][number];
 
@@ -86,17 +87,21 @@ export async function runRowsAsWorkflows(
       waiting = waiting.filter((other) => other !== pending);
       cancelled.push(pending.row.id);
       rows.noteRun(withoutRun(pending, undefined, undefined));
+      ended++;
     }
     return running.size + (turn.stopped === undefined ? waiting.length : 0);
   };
   try {
-    for (let told = 0; heed() > 0;) {
+    for (let told = { ended, atMs: Date.now() }; heed() > 0;) {
+      // Before the batch is told: what comes to pass meanwhile has not been heeded.
+      const seen = { ended, stopped: turn.stopped, cancelled: turn.cancelledRows.size };
       while (mayBegin()) begin(waiting.shift()!);
-      if (ended - told >= TELL_EVERY) {
-        told = ended;
+      const isTime = ended - told.ended >= TELL_EVERY || Date.now() - told.atMs >= TELL_EVERY_MS;
+      // Paused, or without a place, it may not wake again for long.
+      if (ended > told.ended && (isTime || running.size === 0)) {
+        told = { ended, atMs: Date.now() };
         await tellProgress(input, rows);
       }
-      const seen = { ended, stopped: turn.stopped, cancelled: turn.cancelledRows.size };
       await condition(
         () =>
           ended !== seen.ended ||

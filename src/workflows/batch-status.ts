@@ -22,7 +22,7 @@ function stateOf({ ending, controls }: Batch): BatchStatus['state'] {
 /** Answer of `batchStatusQuery`. */
 export function batchStatus(batch: Batch): BatchStatus {
   const { input, window, controls } = batch;
-  const { batchId, agentRid, rowCount, shardRows, mode, source, submittedAt, bounds } = input;
+  const { batchId, agentRid, rowCount, shardRows, mode, source, submittedAt, bounds, isolation } = input;
   return {
     batchId,
     agentRid,
@@ -37,6 +37,7 @@ export function batchStatus(batch: Batch): BatchStatus {
     ...(source !== undefined && { source }),
     submittedAt,
     ...(bounds !== undefined && { bounds }),
+    ...(isolation !== undefined && { isolation }),
     control: controls.control(window.changedShares),
   };
 }
