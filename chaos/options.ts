@@ -35,6 +35,8 @@ export interface Disturbances {
   resets: number;
   expiries: number;
   batchCancels: number;
+  /** Pauses, changes of the rows at once, cancels of single rows. */
+  batchSteers: number;
 }
 
 export const noDisturbances = (): Disturbances => ({
@@ -49,4 +51,5 @@ export const noDisturbances = (): Disturbances => ({
   resets: 0,
   expiries: 0,
   batchCancels: 0,
+  batchSteers: 0,
 });

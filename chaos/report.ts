@@ -31,6 +31,7 @@ export function reportText(result: ChaosResult): string {
       'cancels: exchanges, conversations, batches',
       `${done.exchangeCancels}, ${done.conversationCancels}, ${done.batchCancels}`,
     ],
+    ['batches paused, resized, robbed of rows', done.batchSteers],
     ['terminates, closes', `${done.terminates}, ${done.closes}`],
     ['pauses, resets, expired sessions', `${done.pauses}, ${done.resets}, ${done.expiries}`],
     ['results compared with their session', result.compared],
