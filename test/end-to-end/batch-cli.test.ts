@@ -343,6 +343,65 @@ describe('--canary', () => {
   }, 60_000);
 });
 
+describe('--isolation workflow', () => {
+  test('runs each row as a run of its own, counted while it runs, and cancelled by its row or from outside', async () => {
+    const file = join(folder(), 'in.jsonl');
+    const texts = ['Fast', 'Fast', 'Slow [takes 60s]', 'Slow [takes 60s]', 'Slow [takes 60s]', 'Waits', 'Waits'];
+    writeFileSync(file, texts.map((question, n) => `${JSON.stringify({ id: `q${n}`, question })}\n`).join(''));
+    const [id, out] = [`cli-${randomUUID()}`, join(folder(), 'out.jsonl')];
+    const args = ['run', file, '--id', id, '--out', out, '--order', 'input', '--concurrency', '3'];
+    const running = startCli(['batch', ...args, '--isolation', 'workflow'], { env });
+    await until('the slow ones run', () => totals().inFlight === 3 && totals().landed === 2, 30_000);
+    expect(await show(id)).toMatchObject({
+      settings: { isolation: 'workflow', concurrency: 3 },
+      progress: { state: 'running', running: 3 },
+    });
+    expect((await run('show', id)).stdout).toMatch(/\nisolation +workflow\n/);
+    await until('it is listed', async () => (await run('list', '--state', 'running')).stdout.includes(id));
+
+    expect(await run('cancel', id, '--row', 'q2', '--row', 'q6')).toMatchObject({ code: 0 });
+    await rig.client.client.workflow.getHandle(`batch/${id}/row-0000003`).cancel();
+    await until('the others have ended', async () => (await show(id)).progress['cancelled'] === 2, 30_000);
+    expect((await show(id)).progress).toMatchObject({ succeeded: 2, running: 1, queued: 2 });
+    expect(totals().inFlight).toBe(1);
+    expect(await run('cancel', id, '--row', 'q0', '--row', 'q4')).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/Row q0 had ended before\nAsked row q4 to cancel\n/),
+    });
+    expect(await running.exited).toBe(1);
+    expect(rowsOf(out).map(({ status }) => status)).toEqual([
+      'succeeded',
+      'succeeded',
+      'cancelled',
+      'cancelled',
+      'cancelled',
+      'succeeded',
+      'cancelled',
+    ]);
+    await untilState(id, 'completed');
+    expect((await show(id)).progress).toMatchObject({ succeeded: 3, cancelled: 4, running: 0, queued: 0 });
+    expect(totals()).toMatchObject({ landed: 3, inFlight: 0 });
+    const again = await run(...args, '--isolation', 'workflow');
+    expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('3 of 7 rows succeeded, 4 cancelled') });
+    expect(totals().landed).toBe(3);
+  }, 90_000);
+
+  test('tells of rows that have ended when it is paused', async () => {
+    rig.simulator.changeSettings({ answerLatencyMs: 300 });
+    const id = await submit(questions(30), '--isolation', 'workflow', '--concurrency', '4');
+    await until('some rows are answered', () => totals().landed >= 5, 30_000);
+    await run('pause', id);
+    await untilState(id, 'paused');
+    await until('nothing runs', async () => (await show(id)).progress.running === 0, 30_000);
+    const { landed } = totals();
+    await until('all are told of', async () => (await show(id)).progress.succeeded === landed);
+    expect((await show(id)).progress).toMatchObject({ running: 0, queued: 30 - landed });
+    expect((await run('resume', id)).code).toBe(0);
+    expect((await run('results', id)).code).toBe(0);
+    expect(totals().landed).toBe(30);
+  }, 60_000);
+});
+
 test('Ctrl-C on run and watch leaves the batch running, and says how to go on', async () => {
   rig.simulator.changeSettings({ answerLatencyMs: 500 });
   const id = `cli-${randomUUID()}`;
