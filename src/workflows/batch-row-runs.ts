@@ -49,6 +49,7 @@ export interface RowRunsTurn {
 /**
  * Runs the rows of a shard until all have ended, or the batch stops and those that run have ended.
  *
+ * @param describe Called at the beginning and when rows have ended.
  * @returns The ids of rows that were cancelled without a run that tells so.
  * @throws CancelledFailure when the shard is cancelled, after its rows have ended.
  */
@@ -56,6 +57,7 @@ export async function runRowsAsWorkflows(
   input: BatchShardInput,
   rows: ShardRows,
   turn: RowRunsTurn,
+  describe: () => void,
 ): Promise<string[]> {
   const cancelled: string[] = [];
   const running = new Map<number, { id: string; scope: CancellationScope }>();
@@ -95,6 +97,7 @@ export async function runRowsAsWorkflows(
     for (let told = { ended, atMs: Date.now() }; heed() > 0;) {
       // Before the batch is told: what comes to pass meanwhile has not been heeded.
       const seen = { ended, stopped: turn.stopped, cancelled: turn.cancelledRows.size };
+      describe();
       while (mayBegin()) begin(waiting.shift()!);
       const isTime = ended - told.ended >= TELL_EVERY || Date.now() - told.atMs >= TELL_EVERY_MS;
       // Paused, or without a place, it may not wake again for long.

@@ -162,8 +162,9 @@ async function workOff(input: BatchShardInput, rows: ShardRows, turn: Turn): Pro
 async function runEach(input: BatchShardInput, rows: ShardRows, turn: Turn): Promise<string[]> {
   describe(input, rows, `**waiting** for its turn in batch ${input.batchId}`);
   await untilItsTurn(input, () => mayRun(turn));
-  describe(input, rows, '**running** each row as a workflow of its own (see Relationships)');
-  return runRowsAsWorkflows(input, rows, turn);
+  return runRowsAsWorkflows(input, rows, turn, () =>
+    describe(input, rows, '**running** each row as a workflow of its own (see Relationships)'),
+  );
 }
 
 /** Opens sessions until the batch stops. */

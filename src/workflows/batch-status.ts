@@ -47,8 +47,12 @@ export function batchDetails(batch: Batch): string {
   const { input, window } = batch;
   const { succeeded, failed, cancelled, expired, tokens } = window.counts;
   const ended = succeeded + failed + cancelled + expired;
+  const lag =
+    input.isolation === 'workflow'
+      ? 'running shards tell every few seconds'
+      : 'those of running shards count when their shard ends';
   return detailsText([
-    `**${stateOf(batch)}**${controlText(batch)}: ${ended} of ${input.rowCount} rows have ended (those of running shards count when their shard ends)`,
+    `**${stateOf(batch)}**${controlText(batch)}: ${ended} of ${input.rowCount} rows have ended (${lag})`,
     '',
     '| succeeded | failed | cancelled | expired | tokens |',
     '| --- | --- | --- | --- | --- |',

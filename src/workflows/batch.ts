@@ -105,6 +105,7 @@ function handleMessages(batch: Batch): void {
     ({ shard, counts }) => {
       window.noteProgress(shard, counts);
       controls.check(window.counts);
+      setCurrentDetails(batchDetails(batch));
     },
     { description: 'A shard tells how far it is' },
   );

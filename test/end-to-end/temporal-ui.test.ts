@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import type { ConversationHandle } from '../../src/client/index.js';
+import { submitBatch } from '../../src/client/batch.js';
+import { batchRowWorkflowId, batchShardWorkflowId, batchWorkflowId } from '../../src/protocol/batch.js';
 import { startBrowser } from '../support/browser.js';
 import { startRig, until, type Rig } from '../support/rig.js';
 import { TemporalUi } from '../support/temporal-ui.js';
@@ -148,5 +150,31 @@ describe('the Temporal UI', () => {
     });
     await ui.openWorkflow(await runOf(conversation), 'pending-activities');
     await ui.shows(['"type": "SessionExecutionFailed"', '"class": "transient"', /"errorInstanceId": "[0-9a-f-]{36}"/]);
+  });
+
+  test('shows of a batch how far it is, and of a row that is a run of its own its question and its end by a click', async () => {
+    const batchId = `ui-${randomUUID()}`;
+    const rows = [
+      { id: 'fast', turns: ['Where is order 4711?'] },
+      { id: 'slow', turns: [REPORT] },
+    ];
+    const agentRid = rig.simulator.agentRid;
+    await submitBatch(rig.client, { batchId, agentRid, rows, concurrency: 1, isolation: 'workflow' });
+    const runOfBatch = async (workflowId: string) => {
+      const { runId } = await rig.client.client.workflow.getHandle(workflowId).describe();
+      return { workflowId, runId };
+    };
+    const slow = batchRowWorkflowId(batchId, 1);
+    const isRunning = () => rig.simulator.ledger().running.length === 1;
+    await until('the second row runs', isRunning);
+    await ui.openWorkflow(await runOfBatch(batchShardWorkflowId(batchId, 0)), 'history');
+    await ui.shows(['row fast: Where is order 4711?', 'row slow: Write a report']);
+    await ui.openWorkflow(await runOfBatch(batchShardWorkflowId(batchId, 0)), 'user-metadata');
+    await ui.shows(['running each row as a workflow of its own', 'rows: 1 of 2 have ended'], { reload: true });
+    await ui.openWorkflow(await runOfBatch(slow), 'history');
+    await ui.requestCancellation();
+    await until('nothing runs', () => !isRunning());
+    await ui.openWorkflow(await runOfBatch(batchWorkflowId(batchId)), 'user-metadata');
+    await ui.shows(['2 of 2 rows have ended', '1 of 1 shards have ended'], { reload: true });
   });
 });
