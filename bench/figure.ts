@@ -8,6 +8,13 @@ export interface Figure {
   /** Shown behind the value: `ms`, `MiB`; empty for a ratio. */
   unit: string;
   aim?: { atLeast: number } | { atMost: number };
+  /** True where the aim is a promise, such as that no row is asked twice: one that is broken fails the benchmark. */
+  isPromise?: true;
+}
+
+/** A count that must be 0. */
+export function promisedNone(subject: string, name: string, value: number): Figure {
+  return { subject, name, value, unit: '', aim: { atMost: 0 }, isPromise: true };
 }
 
 /** Whether the aim is met; undefined without one. */
@@ -37,7 +44,8 @@ function aimText(figure: Figure): string {
   const { aim } = figure;
   if (aim === undefined) return '';
   const bound = 'atLeast' in aim ? `≥ ${aim.atLeast}` : `≤ ${aim.atMost}`;
-  return `${isMet(figure) === true ? 'meets' : 'MISSES'} ${bound}`;
+  if (isMet(figure) === true) return `meets ${bound}`;
+  return `${figure.isPromise === true ? 'BREAKS' : 'MISSES'} ${bound}`;
 }
 
 /** Three digits that matter, whole numbers in full. */

@@ -15,6 +15,10 @@ export interface Installation {
   agentRid: string;
   /** Process ids, by whose CPU time and memory are read. */
   pids: Record<'client' | 'worker' | 'server' | 'simulator', number>;
+  /** Environment in which the command line reaches all this, as a client. */
+  clientEnv: NodeJS.ProcessEnv;
+  /** Where the server keeps its database. */
+  dataDir: string;
   /**
    * Kills the worker (-9) and starts the next one, of the same identity or of another; resolves when that is ready, with the
    * time of its start (`performance.now()`). `between`: done before it is started.
@@ -32,7 +36,8 @@ export interface InstallationOptions {
   profileDir?: string | undefined;
 }
 
-const cli = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
+/** The program `aip-temporal`. */
+export const cli = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 
 /** Starts a Temporal server on a file database, a simulator and a worker, each a process, and a client here. */
 export async function startInstallation({ say, profileDir }: InstallationOptions): Promise<Installation> {
@@ -76,7 +81,11 @@ export async function startInstallation({ say, profileDir }: InstallationOptions
       pids.worker = worker.pid;
       return startedMs;
     };
-    return { client, simulator: new SimulatorControl(url, token), agentRid, pids, killWorker, stop };
+    const clientEnv = { ...env, TEMPORAL_ADDRESS: server.address, AIP_AGENT_RID: agentRid };
+    return {
+      ...{ client, simulator: new SimulatorControl(url, token), agentRid, pids },
+      ...{ clientEnv, dataDir, killWorker, stop },
+    };
   } catch (error) {
     await stop();
     throw error;

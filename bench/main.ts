@@ -2,6 +2,9 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { askBenchmark } from './ask-benchmark.js';
 import { batchBenchmark } from './batch-benchmark.js';
+import { batchKillsBenchmark } from './batch-kills-benchmark.js';
+import { batchSizeBenchmark } from './batch-size-benchmark.js';
+import { clientKillsBenchmark } from './client-kills-benchmark.js';
 import { type Figure, figureTable, isMet } from './figure.js';
 import { type Installation, startInstallation } from './installation.js';
 import { memoryBenchmark } from './memory-benchmark.js';
@@ -15,6 +18,7 @@ interface Options {
   rows: number;
   repeat: number;
   memoryRows: number;
+  sizeRows: number;
   json?: boolean;
   strict?: boolean;
   cpuProf?: string;
@@ -41,6 +45,18 @@ const BENCHMARKS: Record<string, { about: string; run: Benchmark }> = {
     about: 'how soon work goes on after a kill -9 of its worker',
     run: (installation, { repeat }) => recoveryBenchmark(installation, { repeat, say }),
   },
+  kills: {
+    about: 'a batch whose worker is killed three times, beside one left alone; nothing asked twice, nothing lost',
+    run: (installation) => batchKillsBenchmark(installation, { say }),
+  },
+  'client-kills': {
+    about: '`batch run` killed at ten random moments and started again; every row once in the output',
+    run: (installation) => clientKillsBenchmark(installation, { say }),
+  },
+  size: {
+    about: 'a large batch: histories, storage, memory of client and worker, and the pace at its end',
+    run: (installation, { sizeRows }) => batchSizeBenchmark(installation, { rows: sizeRows, say }),
+  },
   'real-data': {
     about: 'every question of ../shared/data, or of the shipped example, answered exactly once',
     run: (installation) => realDataBenchmark(installation, say),
@@ -57,8 +73,9 @@ async function main(): Promise<void> {
     .option('--rows <n>', 'batch: questions of each run', wholeNumber, 2_000)
     .option('--repeat <n>', 'batch, recovery: runs of each kind; the median counts', wholeNumber, 3)
     .option('--memory-rows <n>', 'memory: rows', wholeNumber, 5_000)
+    .option('--size-rows <n>', 'size: rows', wholeNumber, 50_000)
     .option('--json', 'also write the figures to bench/results')
-    .option('--strict', 'exit with 1 when an aim is missed')
+    .option('--strict', 'exit with 1 when any aim is missed; without it only when a promise is broken')
     .option('--cpu-prof <folder>', 'write a CPU profile of the worker there');
   for (const [name, { about }] of Object.entries(BENCHMARKS)) {
     program
@@ -101,7 +118,9 @@ async function measure(command: string, names: readonly string[], options: Optio
     );
   }
   if (options.json === true) say(`Written to ${writeResults(command, start, figures)}`);
-  if (options.strict === true && figures.some((figure) => isMet(figure) === false)) process.exitCode = 1;
+  const missed = figures.filter((figure) => isMet(figure) === false);
+  const failing = options.strict === true ? missed : missed.filter(({ isPromise }) => isPromise === true);
+  if (failing.length > 0) process.exitCode = 1;
 }
 
 function wholeNumber(text: string): number {
