@@ -35,7 +35,7 @@ class Batch {
     rows: readonly BatchRow[],
     rowsPerShard: number,
     private readonly concurrency: number,
-    private readonly settings: Pick<BatchShardInput, 'bounds' | 'deleteSessions'> = {},
+    private readonly settings: Pick<BatchShardInput, 'bounds' | 'deleteSessions' | 'isolation'> = {},
   ) {
     for (let first = 0; first < rows.length; first += rowsPerShard) {
       this.#shards.push(rows.slice(first, first + rowsPerShard));
@@ -506,6 +506,11 @@ export const batchRuns: Record<string, Story> = {
     const rows = questions(own.length, slow(6_000)).map((row, n) => ({ ...row, ...own[n] }));
     const batch = await new Batch(rig, rows, rows.length, 3, { deleteSessions: true }).start();
     return batch.shardIds;
+  },
+
+  async 'a batch whose rows are runs of their own'(rig) {
+    const batch = await new Batch(rig, questions(24), 24, 4, { isolation: 'workflow' }).start();
+    return [batch.id, ...batch.shardIds];
   },
 
   async 'a batch that deletes its sessions'(rig) {
