@@ -16,8 +16,9 @@ export interface WorkerPlace {
 export async function startWorkerOf(
   { simulator, taskQueue, address, namespace }: WorkerPlace,
   limits: Partial<WorkerLimits> = {},
+  workflowBundlePath?: string,
 ): Promise<{ stop(): Promise<void> }> {
-  const { codePath } = await workflowBundle();
+  const codePath = workflowBundlePath ?? (await workflowBundle()).codePath;
   const worker = await createAipWorker(
     {
       foundry: {
