@@ -26,8 +26,8 @@ export interface AipWorker {
   readonly identity: string;
 }
 
-/** An attempt that has missed this many beats in a row is a dead worker's. */
-const SILENCE_BEATS = 2;
+/** An attempt that has been silent for the time of so many beats is a dead worker's. */
+const SILENCE_BEATS = 1.5;
 
 /** Where the workflows' bundle is; made by the build beside this file. */
 const builtBundle = () => fileURLToPath(new URL('./workflow-bundle.js', import.meta.url));

@@ -2,6 +2,7 @@ import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/comm
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import protobuf from '@temporalio/proto';
 import { FAILURE_TYPES } from '../protocol/failures.js';
+import { releaseStickyQueues } from './release-sticky-queues.js';
 import { sleep } from './sleep.js';
 
 const { PendingActivityState } = protobuf.temporal.api.enums.v1;
@@ -36,6 +37,8 @@ interface Run {
  * beats is left alone, so that several workers may share an identity. An attempt taken from a living worker by mistake
  * would cost a look at the agent, nothing more: its worker is told that it no longer owns it.
  *
+ * Where the predecessor held anything, the next workflow tasks do not wait for it either.
+ *
  * @returns How many attempts were taken back.
  */
 export async function takeBack(client: Client, options: TakeBackOptions): Promise<number> {
@@ -43,21 +46,30 @@ export async function takeBack(client: Client, options: TakeBackOptions): Promis
   const query = `ExecutionStatus = 'Running' AND TaskQueue = '${taskQueue.replaceAll("'", "''")}'`;
   const runs = client.workflow.list({ query })[Symbol.asyncIterator]();
   let taken = 0;
+  let releasing: Promise<void> | undefined;
+  const onHeld = () => void (releasing ??= releaseStickyQueues(client, taskQueue, signal));
   const lookOn = async () => {
     for (;;) {
       const next = await runs.next();
       if (next.done === true || signal.aborted) return;
-      taken += await takeBackFrom(client, next.value, options);
+      taken += await takeBackFrom(client, next.value, options, onHeld);
     }
   };
   await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, lookOn));
+  await releasing;
   return taken;
 }
 
 /** Takes back what is held of one run; waits where the silence is not long enough yet. */
-async function takeBackFrom(client: Client, { workflowId, runId }: Run, options: TakeBackOptions): Promise<number> {
+async function takeBackFrom(
+  client: Client,
+  { workflowId, runId }: Run,
+  options: TakeBackOptions,
+  onHeld: () => void,
+): Promise<number> {
   const run = { workflowId, runId };
   const held = await heldActivities(client, run, options);
+  if (held.length > 0) onHeld();
   const taken = await Promise.all(held.map((activity) => takeBackOne(client, run, activity, options)));
   return taken.filter(Boolean).length;
 }

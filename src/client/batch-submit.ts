@@ -27,6 +27,11 @@ import type { ClientContext } from './connection.js';
 import { translateError } from './translate-error.js';
 import { InvalidCallError } from './errors.js';
 
+/**
+ * Most that a step of a batch's workflows may take; they take some 50 ms. A worker that is killed in one holds up its run for as
+ * long, by default for 10 s.
+ */
+const WORKFLOW_TASK_TIMEOUT = '5 seconds';
 /** Shards that are started at once. */
 const STARTS_AT_ONCE = 10;
 
@@ -279,6 +284,7 @@ async function startOnce(
       taskQueue: context.taskQueue,
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
       workflowIdConflictPolicy: 'FAIL',
+      workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT,
       args: [input],
       memo: { batch: memo },
       typedSearchAttributes: new TypedSearchAttributes([

@@ -17,8 +17,12 @@ export interface ServerArguments {
 /** As fast as memory, and a crash of the process loses nothing (a power cut can lose the last moments). */
 const SQLITE_PRAGMAS = ['journal_mode=WAL', 'synchronous=NORMAL'];
 
-/** No question to Temporal's own hosts whether a newer server exists. */
-const DYNAMIC_CONFIG = { 'frontend.enableServerVersionCheck': false };
+const DYNAMIC_CONFIG = {
+  // No question to Temporal's own hosts whether a newer server exists.
+  'frontend.enableServerVersionCheck': false,
+  // By as much a timer may come late, retries of activities too: a reserve for hosts whose clocks differ, 1 s by default.
+  'history.timerProcessorMaxTimeShift': '10ms',
+};
 
 /** The arguments of `temporal` that run a server as described. */
 export function serverArguments(settings: ServerArguments): string[] {
