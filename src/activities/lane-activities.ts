@@ -54,7 +54,7 @@ export function createLaneActivities(dependencies: LaneDependencies) {
     deleteSessions: (input: DeleteSessionsInput): Promise<void> =>
       deleteSessions(dependencies, input, Context.current()),
 
-    /** Ends the rows of a lane at the agent when the lane could not: its worker was dead when it was cancelled. */
+    /** Ends rows at the agent that no lane ends: its worker was dead when it was cancelled, or they wait for a resume. */
     cancelLane: (input: LaneInput): Promise<LaneResult> => cancelLane(dependencies, input, Context.current()),
   };
 }

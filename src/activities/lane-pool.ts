@@ -112,7 +112,8 @@ export class LanePool {
       this.#walks.set(row.index, { walk: this.#walkOf(row), stop: new AbortController() });
     }
     // All at once: a cancel must not wait for another.
-    await Promise.all([...this.#walks.values()].map(({ walk }) => this.#end(walk, CANCELLED)));
+    const ends = [...this.#walks.values()].map(({ walk }) => this.#end(walk, walk.isLate ? EXPIRED : CANCELLED));
+    await Promise.all(ends);
   }
 
   result(): LaneResult {

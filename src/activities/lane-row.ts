@@ -75,6 +75,11 @@ export class RowWalk {
     return this.row.id;
   }
 
+  /** Its deadline has passed. */
+  get isLate(): boolean {
+    return this.row.deadline !== undefined && Date.parse(this.row.deadline) <= Date.now();
+  }
+
   get index(): number {
     return this.row.index;
   }

@@ -96,6 +96,12 @@ export class BatchControls {
     if (maxFailures !== undefined && failed >= maxFailures) this.stop('maxFailures');
   }
 
+  /** All rows have ended: at the deadline they do by their own timers, which may go off before the batch's. */
+  noteEnd({ expired }: RowCounts, nowMs: number): void {
+    const { deadline } = this.bounds ?? {};
+    if (expired > 0 && deadline !== undefined && nowMs >= Date.parse(deadline)) this.stop('deadline');
+  }
+
   /** As it stands in the memo. */
   control(shares: readonly { shard: number; concurrency: number }[]): BatchControl {
     return {

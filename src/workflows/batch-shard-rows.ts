@@ -39,6 +39,7 @@ export class ShardRows {
   readonly #pending: Map<number, PendingRow>;
   readonly #counts: RowCounts = noRows();
   #sessionsToDelete: DeleteSessionsInput['sessions'] = [];
+  #isBegunLeft = false;
 
   constructor(
     private readonly input: Pick<
@@ -116,6 +117,16 @@ export class ShardRows {
     });
   }
 
+  /** The rows that a lane has begun and left unfinished, as a lane takes them; none any more once nobody could end them. */
+  get begun(): LaneRow[] {
+    return this.#isBegunLeft ? [] : this.forLane().filter(({ begun }) => begun === true);
+  }
+
+  /** The agent could not be told of the rows that are begun. */
+  leaveBegun(): void {
+    this.#isBegunLeft = true;
+  }
+
   /** The rows that have not ended, in their order. */
   get pending(): readonly Pick<PendingRow, 'index' | 'row' | 'agentRid' | 'agentVersion'>[] {
     return [...this.#pending.values()];
@@ -159,6 +170,11 @@ export class ShardRows {
   /** The sessions of rows that have ended since this was called last, where they are to be deleted. */
   takeSessionsToDelete(): DeleteSessionsInput['sessions'] {
     return this.#sessionsToDelete.splice(0);
+  }
+
+  /** Takes back what could not be deleted now. */
+  deleteLater(sessions: DeleteSessionsInput['sessions']): void {
+    this.#sessionsToDelete.push(...sessions);
   }
 
   /** Of a row that cannot answer any more: a blocking exchange that was cancelled may still land, and its session stays. */

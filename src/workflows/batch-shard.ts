@@ -17,7 +17,7 @@ import {
   type ActivityOptions,
 } from '@temporalio/workflow';
 import type { LaneActivities } from '../activities/lane-activities.js';
-import type { LaneInput } from '../protocol/activities.js';
+import type { LaneInput, LaneRow } from '../protocol/activities.js';
 import {
   admitShardSignal,
   type BatchShardInput,
@@ -106,13 +106,17 @@ export async function batchShardWorkflow(input: BatchShardInput): Promise<BatchS
   try {
     if (input.isolation === 'workflow') cancelledRows = await runEach(input, rows, turn);
     else await workOff(input, rows, turn);
-    if (turn.stopped !== undefined) rows.endRemaining(endOfLeftRows(turn.stopped).status);
+    if (turn.stopped !== undefined) {
+      await endBegun(input, rows);
+      rows.endRemaining(endOfLeftRows(turn.stopped).status);
+    }
   } catch (error) {
     // Anything else is a fault of this code: it fails the workflow task, and is tried again after a fix.
     if (!(error instanceof TemporalFailure)) throw error;
     // A dead worker's activity that was cancelled fails, instead of ending as cancelled.
     const isCancelled = isCancellation(error) || CancellationScope.current().consideredCancelled;
     failure = isCancelled && !isCancellation(error) ? new CancelledFailure('Shard cancelled') : error;
+    await CancellationScope.nonCancellable(() => endBegun(input, rows));
     rows.endRemaining(isCancelled ? 'cancelled' : 'failed');
   }
   upsertSearchAttributes([{ key: searchAttributeKeys.state, value: isCancellation(failure) ? 'cancelled' : 'closed' }]);
@@ -230,15 +234,15 @@ async function deleteSessions(input: BatchShardInput, rows: ShardRows): Promise<
     await activities.deleteSessions({ batchId: input.batchId, sessions, concurrency: DELETES_AT_ONCE });
   } catch (error) {
     if (!(error instanceof ActivityFailure)) throw error;
-    log.warn('Sessions could not be deleted', { error: error.message });
+    // Cancelled with the shard, which deletes what is left at its end.
+    if (isCancellation(error)) rows.deleteLater(sessions);
+    else log.warn('Sessions could not be deleted', { error: error.message });
   }
 }
 
-async function runLane(input: BatchShardInput, rows: ShardRows, concurrency: number, lane: number): Promise<void> {
-  const laneRows = rows.forLane();
-  if (laneRows.length === 0) return;
+function laneInputOf(input: BatchShardInput, rows: ShardRows, laneRows: LaneRow[], concurrency: number): LaneInput {
   const { batchId, shard, shardCount, idBase, mode, callTimeoutMs } = input;
-  const laneInput: LaneInput = {
+  return {
     batchId,
     shard,
     shardCount,
@@ -252,6 +256,12 @@ async function runLane(input: BatchShardInput, rows: ShardRows, concurrency: num
     rows: laneRows,
     ...(input.bounds !== undefined && { bounds: input.bounds }),
   };
+}
+
+async function runLane(input: BatchShardInput, rows: ShardRows, concurrency: number, lane: number): Promise<void> {
+  const laneRows = rows.forLane();
+  if (laneRows.length === 0) return;
+  const laneInput = laneInputOf(input, rows, laneRows, concurrency);
   const activities = laneActivities({
     startToCloseTimeout: LANE_TIMEOUT,
     activityId: `lane-${lane}`,
@@ -262,23 +272,30 @@ async function runLane(input: BatchShardInput, rows: ShardRows, concurrency: num
   } catch (error) {
     if (!(error instanceof ActivityFailure)) throw error;
     // Its worker was dead, or it was between two attempts: what the rows do at the agent, nobody has ended.
-    await CancellationScope.nonCancellable(() => endLane(laneInput, rows, lane));
+    await CancellationScope.nonCancellable(() => endLane(laneInput, rows, `lane-${lane}`));
     throw error;
   }
 }
 
+/** Ends the rows that a lane has left unfinished, between two turns for a pause, when no other lane comes for them. */
+async function endBegun(input: BatchShardInput, rows: ShardRows): Promise<void> {
+  const { begun } = rows;
+  if (begun.length > 0) await endLane(laneInputOf(input, rows, begun, begun.length), rows, 'begun');
+}
+
 /** The shard's own clean-up of a lane; bounded, because the run stays open until it has ended. */
-async function endLane(laneInput: LaneInput, rows: ShardRows, lane: number): Promise<void> {
+async function endLane(laneInput: LaneInput, rows: ShardRows, name: string): Promise<void> {
   const { cancelLane } = laneActivities({
     scheduleToCloseTimeout: DEFAULTS.cancelExchangeTimeoutMs,
-    activityId: `cancel-lane-${lane}`,
-    summary: `end the rows of lane ${lane} at the agent`,
+    activityId: `cancel-${name}`,
+    summary: `end the rows of ${name} at the agent`,
   });
   try {
     rows.noteLane(await cancelLane(laneInput));
   } catch (error) {
     if (!(error instanceof ActivityFailure)) throw error;
-    log.warn('The rows of a lane could not be ended at the agent', { lane, error: error.message });
+    rows.leaveBegun();
+    log.warn('The rows of a lane could not be ended at the agent', { name, error: error.message });
   }
 }
 

@@ -145,7 +145,10 @@ async function runShards(batch: Batch): Promise<void> {
       ),
     ]);
     setCurrentDetails(batchDetails(batch));
-    if (window.isDone) return;
+    if (window.isDone) {
+      controls.noteEnd(window.counts, Date.now());
+      return tellControls(batch);
+    }
     // Nothing is under way between two steps: everything there is to know stands in the snapshot.
     if (workflowInfo().continueAsNewSuggested && seen.version === controls.version) {
       const snapshot = { ...window.snapshot(), control: controls.control(window.changedShares) };

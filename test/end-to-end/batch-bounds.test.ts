@@ -1,8 +1,6 @@
-import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import {
   batchProgress,
-  type BatchSubmission,
   cancelBatch,
   describeBatch,
   pauseBatch,
@@ -10,55 +8,46 @@ import {
   setBatchConcurrency,
   submitBatch,
 } from '../../src/client/batch.js';
-import { batchStatusQuery, batchWorkflowId, type BatchRow, type RowOutcome } from '../../src/protocol/batch.js';
-import { startRig, until, type Rig } from '../support/rig.js';
+import {
+  batchShardWorkflowId,
+  batchStatusQuery,
+  batchWorkflowId,
+  type BatchRow,
+  type RowOutcome,
+} from '../../src/protocol/batch.js';
+import { batchStage, questions } from '../support/batch-stage.js';
+import { startOwnServerRig } from '../support/own-server-rig.js';
+import { startRig, until } from '../support/rig.js';
 
-let rig: Rig;
-beforeAll(async () => {
-  rig = await startRig();
-});
-afterAll(() => rig.close());
-afterEach(() => {
-  rig.simulator.changeSettings({ answerLatencyMs: 0, limits: {} });
-  rig.simulator.setFaults([]);
-  rig.simulator.reset();
-});
-
-const questions = (count: number): BatchRow[] =>
-  Array.from({ length: count }, (_, n) => ({ id: `q${n}`, turns: [`Question ${n}: what is ${n} and one?`] }));
-
-const submission = (rows: BatchRow[], more: Partial<BatchSubmission> = {}): BatchSubmission => ({
-  batchId: `test-${randomUUID()}`,
-  agentRid: rig.simulator.agentRid,
-  rows,
-  concurrency: 10,
-  ...more,
-});
+const stage = batchStage({ concurrency: 10 });
+const { submission, totals } = stage;
 
 const collected = () => {
   const outcomes: RowOutcome[] = [];
   return { outcomes, write: (some: readonly RowOutcome[]) => void outcomes.push(...some) };
 };
-const totals = () => rig.simulator.summary().totals;
 const errorsOf = (outcomes: readonly RowOutcome[]) =>
   new Set(outcomes.flatMap(({ result }) => (result.error === undefined ? [] : [result.error.errorName])));
 
 describe('a batch with a bound', () => {
   test('of tokens begins no more rows when they are used, delivers what was answered, and says so', async () => {
     const rehearsal = collected();
-    await runBatch(rig.client, submission(questions(1)), rehearsal);
+    await runBatch(stage.rig.client, submission(questions(1)), rehearsal);
     const { tokens: tokensOfOne } = rehearsal.outcomes[0]!.result;
-    rig.simulator.changeSettings({ answerLatencyMs: [50, 200] });
+    stage.rig.simulator.changeSettings({ answerLatencyMs: [50, 200] });
     const sink = collected();
     const batch = submission(questions(300), { bounds: { maxTokens: 60 * tokensOfOne } });
-    const { counts } = await runBatch(rig.client, batch, sink);
+    const { counts } = await runBatch(stage.rig.client, batch, sink);
     // What was in flight when they were used goes on to its end; some rows take fewer tokens, some more.
     expect(counts.succeeded).toBeGreaterThanOrEqual(40);
     expect(counts.succeeded).toBeLessThanOrEqual(90);
     expect(counts.succeeded + counts.cancelled).toBe(300);
     expect(errorsOf(sink.outcomes)).toEqual(new Set(['TokenBudgetSpent']));
-    await until('it has ended', async () => (await batchProgress(rig.client, batch.batchId)).state === 'completed');
-    expect((await describeBatch(rig.client, batch.batchId)).control.stopped).toBe('maxTokens');
+    await until(
+      'it has ended',
+      async () => (await batchProgress(stage.rig.client, batch.batchId)).state === 'completed',
+    );
+    expect((await describeBatch(stage.rig.client, batch.batchId)).control.stopped).toBe('maxTokens');
   });
 
   test('of tokens holds for the sum of its workers', async () => {
@@ -80,11 +69,15 @@ describe('a batch with a bound', () => {
   });
 
   test('of failures stops early when the agent is broken', async () => {
-    rig.simulator.setFaults([
+    stage.rig.simulator.setFaults([
       { operation: ['streamingContinue'], fault: { kind: 'error', errorName: 'AgentIterationsExceededLimit' } },
     ]);
     const sink = collected();
-    const { counts } = await runBatch(rig.client, submission(questions(500), { bounds: { maxFailures: 20 } }), sink);
+    const { counts } = await runBatch(
+      stage.rig.client,
+      submission(questions(500), { bounds: { maxFailures: 20 } }),
+      sink,
+    );
     expect(counts.failed).toBeGreaterThanOrEqual(20);
     expect(counts.failed).toBeLessThanOrEqual(20 + 10);
     expect(counts.failed + counts.cancelled).toBe(500);
@@ -92,10 +85,10 @@ describe('a batch with a bound', () => {
   });
 
   test('in time ends what is in flight at the agent, and begins no more', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: [100, 60_000] });
+    stage.rig.simulator.changeSettings({ answerLatencyMs: [100, 60_000] });
     const sink = collected();
     const deadline = new Date(Date.now() + 3_000).toISOString();
-    const { counts } = await runBatch(rig.client, submission(questions(200), { bounds: { deadline } }), sink);
+    const { counts } = await runBatch(stage.rig.client, submission(questions(200), { bounds: { deadline } }), sink);
     expect(totals().inFlight).toBe(0);
     expect(counts.succeeded).toBe(totals().landed);
     expect(counts.succeeded + counts.expired).toBe(200);
@@ -105,7 +98,7 @@ describe('a batch with a bound', () => {
 
 describe('a row', () => {
   test('with a deadline of its own ends by it; others go on', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: 1_500 });
+    stage.rig.simulator.changeSettings({ answerLatencyMs: 1_500 });
     const [first, second, third] = questions(3) as [BatchRow, BatchRow, BatchRow];
     const rows = [
       { ...first, deadline: new Date(Date.now() - 60_000).toISOString() },
@@ -113,7 +106,7 @@ describe('a row', () => {
       third,
     ];
     const sink = collected();
-    await runBatch(rig.client, submission(rows), sink);
+    await runBatch(stage.rig.client, submission(rows), sink);
     const ends = Object.fromEntries(sink.outcomes.map(({ row, result }) => [row.id, result.status]));
     expect(ends).toEqual({ q0: 'expired', q1: 'expired', q2: 'succeeded' });
     // For one that is late already, nothing is even opened.
@@ -122,49 +115,71 @@ describe('a row', () => {
 
   test('is sent in its own mode', async () => {
     const [first, second] = questions(2) as [BatchRow, BatchRow];
-    await runBatch(rig.client, submission([{ ...first, mode: 'blocking' }, second]), collected());
-    const modes = rig.simulator.ledger().exchanges.map(({ text, mode }) => [text.slice(0, 10), mode]);
+    await runBatch(stage.rig.client, submission([{ ...first, mode: 'blocking' }, second]), collected());
+    const modes = stage.rig.simulator.ledger().exchanges.map(({ text, mode }) => [text.slice(0, 10), mode]);
     expect(Object.fromEntries(modes)).toEqual({ 'Question 0': 'blocking', 'Question 1': 'streaming' });
   });
 });
 
 test('a batch that is to clean up deletes the sessions of its rows, also of those that were cancelled', async () => {
   const done = submission(questions(60), { deleteSessions: true });
-  expect((await runBatch(rig.client, done, collected())).counts.succeeded).toBe(60);
+  expect((await runBatch(stage.rig.client, done, collected())).counts.succeeded).toBe(60);
   await until('all sessions are deleted', () => totals().sessionsDeleted === 60);
   expect(totals().sessionsCreated).toBe(60);
 
-  rig.simulator.changeSettings({ answerLatencyMs: 60_000 });
+  stage.rig.simulator.changeSettings({ answerLatencyMs: 60_000 });
   const stopped = submission(questions(20), { deleteSessions: true });
-  const running = runBatch(rig.client, stopped, collected());
+  const running = runBatch(stage.rig.client, stopped, collected());
   await until('its rows run', () => totals().inFlight === 10);
-  await cancelBatch(rig.client, stopped.batchId);
+  await cancelBatch(stage.rig.client, stopped.batchId);
   expect((await running).counts.cancelled).toBe(20);
   await until('its sessions are deleted, too', () => totals().sessionsDeleted === totals().sessionsCreated);
 });
 
+test('a batch cancelled while it is paused tells what had landed of rows that wait between two turns', async () => {
+  stage.rig.simulator.changeSettings({ answerLatencyMs: 1_000 });
+  const rows = questions(4).map(({ id, turns }) => ({ id, turns: [...turns, 'And one more?', 'And another?'] }));
+  const batch = submission(rows, { concurrency: 1 });
+  const sink = collected();
+  const running = runBatch(stage.rig.client, batch, sink);
+  await until('its first row runs', () => totals().inFlight === 1);
+  await pauseBatch(stage.rig.client, batch.batchId);
+  const shard = stage.rig.client.client.workflow.getHandle(batchShardWorkflowId(batch.batchId, 0));
+  await until('they wait', async () => (await shard.describe()).raw.pendingActivities?.length === 0);
+  const { landed } = totals();
+  expect(landed).toBeGreaterThanOrEqual(1);
+  await cancelBatch(stage.rig.client, batch.batchId);
+  expect((await running).counts).toMatchObject({ cancelled: 4, succeeded: 0 });
+  expect(sink.outcomes.flatMap(({ result }) => result.exchanges)).toHaveLength(landed);
+  expect(totals()).toMatchObject({ landed, inFlight: 0 });
+});
+
 test('a batch hands what it was asked for over to its next run', async () => {
-  rig.simulator.changeSettings({ answerLatencyMs: 60_000 });
-  const batch = submission(questions(4), { concurrency: 2 });
-  await submitBatch(rig.client, batch);
-  await until('its rows run', () => totals().inFlight === 2);
-  await pauseBatch(rig.client, batch.batchId, { reason: 'to see it roll over' });
-  const handle = rig.client.client.workflow.getHandle(batchWorkflowId(batch.batchId));
-  const { runId } = await handle.describe();
-  let concurrency = 2;
-  const hasRolledOver = async () => (await handle.describe()).runId !== runId;
-  // Thousands of events, after which the server suggests it.
-  while (!(await hasRolledOver())) {
-    for (let n = 0; n < 25; n++) {
+  const own = await startOwnServerRig({ answerLatencyMs: 60_000 }, { 'limit.historyCount.suggestContinueAsNew': 100 });
+  try {
+    const aip = await own.client();
+    const { agentRid } = own.simulator;
+    const batch = submission(questions(4), { concurrency: 2, agentRid });
+    await submitBatch(aip, batch);
+    await until('its rows run', () => own.simulator.summary().totals.inFlight === 2);
+    await pauseBatch(aip, batch.batchId, { reason: 'to see it roll over' });
+    const handle = aip.client.workflow.getHandle(batchWorkflowId(batch.batchId));
+    const { runId } = await handle.describe();
+    let concurrency = 2;
+    while ((await handle.describe()).runId === runId) {
       concurrency = concurrency === 2 ? 3 : 2;
-      await setBatchConcurrency(rig.client, batch.batchId, concurrency);
+      await setBatchConcurrency(aip, batch.batchId, concurrency);
       await until('it has heard', async () => (await handle.query(batchStatusQuery)).concurrency === concurrency);
+      // It rolls over in a step in which nothing new is asked of it.
+      await new Promise((resolve) => setTimeout(resolve, 200));
     }
+    const { control, progress } = await describeBatch(aip, batch.batchId);
+    expect(control).toMatchObject({ paused: { reason: 'to see it roll over' }, concurrency });
+    expect(progress).toMatchObject({ state: 'paused', rowCount: 4 });
+    expect(await handle.query(batchStatusQuery)).toMatchObject({ state: 'paused', concurrency, control });
+    await cancelBatch(aip, batch.batchId);
+    await until('nothing runs', () => own.simulator.summary().totals.inFlight === 0);
+  } finally {
+    await own.close();
   }
-  const { control, progress } = await describeBatch(rig.client, batch.batchId);
-  expect(control).toMatchObject({ paused: { reason: 'to see it roll over' }, concurrency });
-  expect(progress).toMatchObject({ state: 'paused', rowCount: 4 });
-  expect(await handle.query(batchStatusQuery)).toMatchObject({ state: 'paused', concurrency, control });
-  await cancelBatch(rig.client, batch.batchId);
-  await until('nothing runs', () => totals().inFlight === 0);
-}, 180_000);
+}, 60_000);

@@ -1,8 +1,6 @@
-import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import {
   batchProgress,
-  type BatchSubmission,
   cancelBatch,
   cancelRows,
   collectResults,
@@ -13,35 +11,15 @@ import {
 } from '../../src/client/batch.js';
 import {
   batchRowWorkflowId,
-  type BatchRow,
   batchShardWorkflowId,
   batchWorkflowId,
   type RowOutcome,
 } from '../../src/protocol/batch.js';
-import { startRig, until, type Rig } from '../support/rig.js';
+import { batchStage, questions } from '../support/batch-stage.js';
+import { until } from '../support/rig.js';
 
-let rig: Rig;
-beforeAll(async () => {
-  rig = await startRig();
-});
-afterAll(() => rig.close());
-afterEach(() => {
-  rig.simulator.changeSettings({ answerLatencyMs: 0, limits: {} });
-  rig.simulator.setFaults([]);
-  rig.simulator.reset();
-});
-
-const questions = (count: number): BatchRow[] =>
-  Array.from({ length: count }, (_, n) => ({ id: `q${n}`, turns: [`Question ${n}: what is ${n} and one?`] }));
-
-const submission = (rows: BatchRow[], more: Partial<BatchSubmission> = {}): BatchSubmission => ({
-  batchId: `test-${randomUUID()}`,
-  agentRid: rig.simulator.agentRid,
-  rows,
-  concurrency: 10,
-  isolation: 'workflow',
-  ...more,
-});
+const stage = batchStage({ concurrency: 10, isolation: 'workflow' });
+const { submission, totals } = stage;
 
 /** Takes outcomes, each row's once. */
 class Outcomes {
@@ -59,16 +37,15 @@ class Outcomes {
   }
 }
 
-const totals = () => rig.simulator.summary().totals;
 const statusOf = async (workflowId: string) =>
-  (await rig.client.client.workflow.getHandle(workflowId).describe()).status.name;
+  (await stage.rig.client.client.workflow.getHandle(workflowId).describe()).status.name;
 
 describe('a batch whose rows are workflows of their own', () => {
   test('answers each row once, in a conversation that carries its name', async () => {
     const rows = [...questions(24), { id: 'two', turns: ['What is one?', 'And what is two?'], metadata: { a: 1 } }];
     const batch = submission(rows);
     const outcomes = new Outcomes();
-    const { counts } = await runBatch(rig.client, batch, outcomes);
+    const { counts } = await runBatch(stage.rig.client, batch, outcomes);
     expect(counts).toMatchObject({ succeeded: 25, failed: 0, cancelled: 0 });
     expect(totals()).toMatchObject({ landed: 26, inFlight: 0 });
     expect(outcomes.byId.get('two')).toMatchObject({
@@ -79,27 +56,27 @@ describe('a batch whose rows are workflows of their own', () => {
     expect(tokens).toBe(
       outcomes.byId.get('two')!.result.exchanges.reduce((sum, one) => sum + (one.totalTokensUsed ?? 0), 0),
     );
-    const run = await rig.client.client.workflow.getHandle(batchRowWorkflowId(batch.batchId, 24)).describe();
+    const run = await stage.rig.client.client.workflow.getHandle(batchRowWorkflowId(batch.batchId, 24)).describe();
     expect(run.type).toBe('conversationWorkflow');
     expect(await run.staticSummary()).toBe('row two: What is one?');
     expect(run.parentExecution?.workflowId).toContain(`batch/${batch.batchId}/shard-`);
     await until(
       'the batch has ended',
-      async () => (await batchProgress(rig.client, batch.batchId)).state === 'completed',
+      async () => (await batchProgress(stage.rig.client, batch.batchId)).state === 'completed',
     );
-    expect(await batchProgress(rig.client, batch.batchId)).toMatchObject({ succeeded: 25, rowCount: 25 });
+    expect(await batchProgress(stage.rig.client, batch.batchId)).toMatchObject({ succeeded: 25, rowCount: 25 });
   });
 
   test('has no more of them at once than it may, also when it is paused and goes on', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: 150 });
+    stage.rig.simulator.changeSettings({ answerLatencyMs: 150 });
     const batch = submission(questions(30), { concurrency: 4 });
-    const running = runBatch(rig.client, batch, new Outcomes());
+    const running = runBatch(stage.rig.client, batch, new Outcomes());
     await until('some have been answered', () => totals().landed >= 6);
-    await pauseBatch(rig.client, batch.batchId);
-    await until('it is paused', async () => (await batchProgress(rig.client, batch.batchId)).state === 'paused');
+    await pauseBatch(stage.rig.client, batch.batchId);
+    await until('it is paused', async () => (await batchProgress(stage.rig.client, batch.batchId)).state === 'paused');
     await until('the rows that were begun have ended', async () => {
       const shards = [0, 1].map((shard) =>
-        rig.client.client.workflow.getHandle(batchShardWorkflowId(batch.batchId, shard)).describe(),
+        stage.rig.client.client.workflow.getHandle(batchShardWorkflowId(batch.batchId, shard)).describe(),
       );
       return (await Promise.all(shards)).every(({ raw }) => raw.pendingChildren?.length === 0);
     });
@@ -107,19 +84,19 @@ describe('a batch whose rows are workflows of their own', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     expect(totals().landed).toBe(landed);
     expect(landed).toBeLessThan(30);
-    await resumeBatch(rig.client, batch.batchId);
+    await resumeBatch(stage.rig.client, batch.batchId);
     expect((await running).counts.succeeded).toBe(30);
     expect(totals().landed).toBe(30);
     expect(totals().peakInFlight).toBeLessThanOrEqual(4);
   });
 
   test('records a row that fails with the error of its turn, and asks no further turns of it', async () => {
-    rig.simulator.setFaults([
+    stage.rig.simulator.setFaults([
       { match: { textIncludes: 'break' }, fault: { kind: 'error', errorName: 'AgentIterationsExceededLimit' } },
     ]);
     const outcomes = new Outcomes();
     const rows = [{ id: 'bad', turns: ['Well?', 'Now break', 'And on?'] }, ...questions(2)];
-    const { counts } = await runBatch(rig.client, submission(rows), outcomes);
+    const { counts } = await runBatch(stage.rig.client, submission(rows), outcomes);
     expect(counts).toMatchObject({ succeeded: 2, failed: 1 });
     expect(outcomes.byId.get('bad')!.result).toMatchObject({
       status: 'failed',
@@ -130,19 +107,19 @@ describe('a batch whose rows are workflows of their own', () => {
   });
 
   test('cancels single rows: one that runs, from here and in the UI, and one that waits', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: 20_000 });
+    stage.rig.simulator.changeSettings({ answerLatencyMs: 20_000 });
     const batch = submission(questions(5), { concurrency: 3 });
     const outcomes = new Outcomes();
-    const running = runBatch(rig.client, batch, outcomes);
+    const running = runBatch(stage.rig.client, batch, outcomes);
     await until('three rows run', () => totals().inFlight === 3);
-    expect(await cancelRows(rig.client, batch.batchId, ['q4', 'q0'])).toEqual([
+    expect(await cancelRows(stage.rig.client, batch.batchId, ['q4', 'q0'])).toEqual([
       { id: 'q4', state: 'asked' },
       { id: 'q0', state: 'asked' },
     ]);
-    await rig.client.client.workflow.getHandle(batchRowWorkflowId(batch.batchId, 1)).cancel();
+    await stage.rig.client.client.workflow.getHandle(batchRowWorkflowId(batch.batchId, 1)).cancel();
     await until('the next one runs', () => totals().inFlight === 2 && totals().cancelsReceived >= 2);
-    rig.simulator.changeSettings({ answerLatencyMs: 0 });
-    await cancelRows(rig.client, batch.batchId, ['q2', 'q3']);
+    stage.rig.simulator.changeSettings({ answerLatencyMs: 0 });
+    await cancelRows(stage.rig.client, batch.batchId, ['q2', 'q3']);
     expect((await running).counts).toMatchObject({ cancelled: 5 });
     expect([...outcomes.byId.values()].map(({ result }) => result.error?.errorName)).toEqual(
       Array<string>(5).fill('ExchangeCancelled'),
@@ -151,57 +128,57 @@ describe('a batch whose rows are workflows of their own', () => {
   });
 
   test('cancelled, it leaves nothing running, and delivers what was answered', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: [50, 1_500] });
+    stage.rig.simulator.changeSettings({ answerLatencyMs: [50, 1_500] });
     const batch = submission(questions(60));
     const outcomes = new Outcomes();
-    const running = runBatch(rig.client, batch, outcomes);
+    const running = runBatch(stage.rig.client, batch, outcomes);
     await until('some are answered and some run', () => totals().landed >= 10 && totals().inFlight >= 5);
-    await cancelBatch(rig.client, batch.batchId);
+    await cancelBatch(stage.rig.client, batch.batchId);
     const { counts } = await running;
     expect(totals().inFlight).toBe(0);
     expect(counts.succeeded).toBe(totals().landed);
     expect(counts.succeeded + counts.cancelled).toBe(60);
     await until('it has ended', async () => (await statusOf(batchWorkflowId(batch.batchId))) === 'CANCELLED');
-    expect((await batchProgress(rig.client, batch.batchId)).succeeded).toBe(counts.succeeded);
+    expect((await batchProgress(stage.rig.client, batch.batchId)).succeeded).toBe(counts.succeeded);
   });
 
   test('terminated, it leaves nothing running either', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: 120_000 });
+    stage.rig.simulator.changeSettings({ answerLatencyMs: 120_000 });
     const batch = submission(questions(10), { concurrency: 4 });
-    await submitBatch(rig.client, batch);
+    await submitBatch(stage.rig.client, batch);
     const outcomes = new Outcomes();
-    const collecting = collectResults(rig.client, batch.batchId, outcomes);
+    const collecting = collectResults(stage.rig.client, batch.batchId, outcomes);
     await until('its rows run', () => totals().inFlight === 4);
-    await rig.client.client.workflow.getHandle(batchWorkflowId(batch.batchId)).terminate('test');
+    await stage.rig.client.client.workflow.getHandle(batchWorkflowId(batch.batchId)).terminate('test');
     expect((await collecting).counts.cancelled).toBe(10);
     expect(totals().inFlight).toBe(0);
   }, 90_000);
 
   test('a terminated shard takes its rows along', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: 120_000 });
+    stage.rig.simulator.changeSettings({ answerLatencyMs: 120_000 });
     const batch = submission(questions(2), { concurrency: 1 });
-    await submitBatch(rig.client, batch);
+    await submitBatch(stage.rig.client, batch);
     await until('its row runs', () => totals().inFlight === 1);
-    await rig.client.client.workflow.getHandle(batchShardWorkflowId(batch.batchId, 0)).terminate('test');
+    await stage.rig.client.client.workflow.getHandle(batchShardWorkflowId(batch.batchId, 0)).terminate('test');
     await until('nothing runs', () => totals().inFlight === 0);
-    await cancelBatch(rig.client, batch.batchId);
+    await cancelBatch(stage.rig.client, batch.batchId);
   });
 
   test('at its deadline, it cancels what runs and leaves the rest, all of it expired', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: 60_000 });
+    stage.rig.simulator.changeSettings({ answerLatencyMs: 60_000 });
     const deadline = new Date(Date.now() + 3_000).toISOString();
     const outcomes = new Outcomes();
-    const { counts } = await runBatch(rig.client, submission(questions(20), { bounds: { deadline } }), outcomes);
+    const { counts } = await runBatch(stage.rig.client, submission(questions(20), { bounds: { deadline } }), outcomes);
     expect(counts).toMatchObject({ expired: 20, cancelled: 0 });
     expect(totals()).toMatchObject({ inFlight: 0, landed: 0 });
     expect(outcomes.byId.get('q0')!.result.error?.errorName).toBe('DeadlinePassed');
   });
 
   test('stops when too many of its rows have failed', async () => {
-    rig.simulator.setFaults([{ fault: { kind: 'error', errorName: 'AgentIterationsExceededLimit' } }]);
+    stage.rig.simulator.setFaults([{ fault: { kind: 'error', errorName: 'AgentIterationsExceededLimit' } }]);
     const outcomes = new Outcomes();
     const batch = submission(questions(80), { concurrency: 2, bounds: { maxFailures: 10 } });
-    const { counts } = await runBatch(rig.client, batch, outcomes);
+    const { counts } = await runBatch(stage.rig.client, batch, outcomes);
     expect(counts.failed).toBeGreaterThanOrEqual(10);
     expect(counts.failed).toBeLessThan(60);
     expect(counts.failed + counts.cancelled).toBe(80);

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import {
   BatchExistsError,
   BatchNotFoundError,
   type BatchProgress,
-  type BatchSubmission,
   batchProgress,
   cancelBatch,
   collectResults,
@@ -13,29 +12,11 @@ import {
   submitBatch,
 } from '../../src/client/batch.js';
 import { batchShardWorkflowId, batchWorkflowId, type BatchRow, type RowOutcome } from '../../src/protocol/batch.js';
-import { startRig, until, type Rig } from '../support/rig.js';
+import { batchStage, questions } from '../support/batch-stage.js';
+import { startRig, until } from '../support/rig.js';
 
-let rig: Rig;
-beforeAll(async () => {
-  rig = await startRig();
-});
-afterAll(() => rig.close());
-afterEach(() => {
-  rig.simulator.changeSettings({ answerLatencyMs: 0, limits: {} });
-  rig.simulator.setFaults([]);
-  rig.simulator.reset();
-});
-
-const questions = (count: number): BatchRow[] =>
-  Array.from({ length: count }, (_, n) => ({ id: `q${n}`, turns: [`Question ${n}: what is ${n} and one?`] }));
-
-const submission = (rows: BatchRow[], more: Partial<BatchSubmission> = {}): BatchSubmission => ({
-  batchId: `test-${randomUUID()}`,
-  agentRid: rig.simulator.agentRid,
-  rows,
-  concurrency: 50,
-  ...more,
-});
+const stage = batchStage({ concurrency: 50 });
+const { submission, totals } = stage;
 
 /** Takes outcomes, and knows of rows that came twice. */
 class Outcomes {
@@ -54,15 +35,13 @@ class Outcomes {
   }
 }
 
-const totals = () => rig.simulator.summary().totals;
-
 /** Events of all histories of a batch. */
 async function historyEvents(batchId: string, shardCount: number): Promise<number> {
   const ids = [
     batchWorkflowId(batchId),
     ...Array.from({ length: shardCount }, (_, n) => batchShardWorkflowId(batchId, n)),
   ];
-  const descriptions = await Promise.all(ids.map((id) => rig.client.client.workflow.getHandle(id).describe()));
+  const descriptions = await Promise.all(ids.map((id) => stage.rig.client.client.workflow.getHandle(id).describe()));
   return descriptions.reduce((sum, { historyLength }) => sum + historyLength, 0);
 }
 
@@ -71,7 +50,9 @@ describe('a batch', () => {
     const outcomes = new Outcomes();
     const told: BatchProgress[] = [];
     const batch = submission(questions(300));
-    const summary = await runBatch(rig.client, batch, outcomes, { onProgress: (progress) => told.push(progress) });
+    const summary = await runBatch(stage.rig.client, batch, outcomes, {
+      onProgress: (progress) => told.push(progress),
+    });
     expect(summary).toMatchObject({ rowCount: 300, counts: { succeeded: 300, failed: 0, cancelled: 0, expired: 0 } });
     expect(outcomes.repeated).toBe(0);
     expect(outcomes.inOrder.map(({ result }) => result.id)).toEqual(questions(300).map(({ id }) => id));
@@ -82,17 +63,17 @@ describe('a batch', () => {
     const { landed, sessionsCreated, peakInFlight } = totals();
     expect({ landed, sessionsCreated }).toEqual({ landed: 300, sessionsCreated: 300 });
     expect(peakInFlight).toBeLessThanOrEqual(50);
-    expect(rig.simulator.summary().duplicateCounts.messageId).toBe(0);
+    expect(stage.rig.simulator.summary().duplicateCounts.messageId).toBe(0);
     expect(told.at(-1)).toMatchObject({ state: 'completed', succeeded: 300, running: 0 });
   });
 
   test('makes at most half a history event per row', async () => {
     const batch = submission(questions(400));
-    const { shardCount } = await submitBatch(rig.client, batch);
-    await collectResults(rig.client, batch.batchId, new Outcomes());
+    const { shardCount } = await submitBatch(stage.rig.client, batch);
+    await collectResults(stage.rig.client, batch.batchId, new Outcomes());
     await until(
       'the batch has ended',
-      async () => (await batchProgress(rig.client, batch.batchId)).state === 'completed',
+      async () => (await batchProgress(stage.rig.client, batch.batchId)).state === 'completed',
     );
     expect((await historyEvents(batch.batchId, shardCount)) / 400).toBeLessThanOrEqual(0.5);
   });
@@ -100,8 +81,8 @@ describe('a batch', () => {
   test('walks rows of several turns in one session each, in their order', async () => {
     const rows = questions(20).map(({ id }) => ({ id, turns: [`${id}: one?`, `${id}: two?`, `${id}: three?`] }));
     const outcomes = new Outcomes();
-    await runBatch(rig.client, submission(rows), outcomes);
-    const { exchanges } = rig.simulator.ledger();
+    await runBatch(stage.rig.client, submission(rows), outcomes);
+    const { exchanges } = stage.rig.simulator.ledger();
     expect(exchanges).toHaveLength(60);
     for (const { row, result } of outcomes.inOrder) {
       expect(result).toMatchObject({ status: 'succeeded', attempts: 3 });
@@ -113,12 +94,12 @@ describe('a batch', () => {
 
   test('submitted twice starts once, and gives its results as often as asked', async () => {
     const batch = submission(questions(30));
-    expect(await submitBatch(rig.client, batch)).toMatchObject({ attached: false, rowCount: 30 });
-    expect(await submitBatch(rig.client, batch)).toMatchObject({ attached: true, rowCount: 30 });
+    expect(await submitBatch(stage.rig.client, batch)).toMatchObject({ attached: false, rowCount: 30 });
+    expect(await submitBatch(stage.rig.client, batch)).toMatchObject({ attached: true, rowCount: 30 });
     const [first, again] = [new Outcomes(), new Outcomes()];
-    await collectResults(rig.client, batch.batchId, first);
-    expect(await submitBatch(rig.client, batch)).toMatchObject({ attached: true });
-    await collectResults(rig.client, batch.batchId, again);
+    await collectResults(stage.rig.client, batch.batchId, first);
+    expect(await submitBatch(stage.rig.client, batch)).toMatchObject({ attached: true });
+    await collectResults(stage.rig.client, batch.batchId, again);
     expect(again.inOrder).toEqual(first.inOrder);
     expect(totals().landed).toBe(30);
   });
@@ -126,29 +107,29 @@ describe('a batch', () => {
   test('goes on with what a submit that was cut off has started', async () => {
     const batch = submission(questions(250));
     let started = 0;
-    const cutOff = submitBatch(rig.client, {
+    const cutOff = submitBatch(stage.rig.client, {
       ...batch,
       onProgress: () => {
         if (++started === 1) throw new Error('killed');
       },
     });
     await expect(cutOff).rejects.toThrow('killed');
-    await expect(collectResults(rig.client, batch.batchId, new Outcomes())).rejects.toThrow(BatchNotFoundError);
+    await expect(collectResults(stage.rig.client, batch.batchId, new Outcomes())).rejects.toThrow(BatchNotFoundError);
     const outcomes = new Outcomes();
     // Another concurrency would cut other slices: those that are there decide.
-    const summary = await runBatch(rig.client, { ...batch, concurrency: 10 }, outcomes);
+    const summary = await runBatch(stage.rig.client, { ...batch, concurrency: 10 }, outcomes);
     expect(summary.counts.succeeded).toBe(250);
     expect(totals().landed).toBe(250);
   });
 
   test('refuses another input under the same id', async () => {
     const batch = submission(questions(5));
-    await submitBatch(rig.client, batch);
-    await expect(submitBatch(rig.client, { ...batch, rows: questions(6) })).rejects.toThrow(BatchExistsError);
-    await expect(submitBatch(rig.client, { ...batch, mode: 'blocking' })).rejects.toThrow(
+    await submitBatch(stage.rig.client, batch);
+    await expect(submitBatch(stage.rig.client, { ...batch, rows: questions(6) })).rejects.toThrow(BatchExistsError);
+    await expect(submitBatch(stage.rig.client, { ...batch, mode: 'blocking' })).rejects.toThrow(
       /other rows or another agent/,
     );
-    await collectResults(rig.client, batch.batchId, new Outcomes());
+    await collectResults(stage.rig.client, batch.batchId, new Outcomes());
   });
 
   test('records rows that the agent refuses as failed, with its error, beside those that succeed', async () => {
@@ -158,7 +139,7 @@ describe('a batch', () => {
       { id: 'wrong-type', turns: ['What?'], parameterInputs: { nowhere: { type: 'string', value: 'x' } } },
     ];
     const outcomes = new Outcomes();
-    const summary = await runBatch(rig.client, submission(rows), outcomes);
+    const summary = await runBatch(stage.rig.client, submission(rows), outcomes);
     expect(summary.counts).toMatchObject({ succeeded: 3, failed: 2 });
     const errors = outcomes.inOrder.slice(3).map(({ result }) => result.error);
     expect(errors[0]).toMatchObject({ errorName: 'AgentNotFound', errorInstanceId: expect.any(String) });
@@ -166,12 +147,12 @@ describe('a batch', () => {
   });
 
   test('cancelled half-way leaves nothing running, delivers what was answered, and ends as Canceled', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: [200, 1_500] });
+    stage.rig.simulator.changeSettings({ answerLatencyMs: [200, 1_500] });
     const batch = submission(questions(300), { concurrency: 40 });
     const outcomes = new Outcomes();
-    const running = runBatch(rig.client, batch, outcomes);
+    const running = runBatch(stage.rig.client, batch, outcomes);
     await until('some rows are answered and some run', () => totals().landed >= 40 && totals().inFlight >= 20);
-    expect(await cancelBatch(rig.client, batch.batchId)).toBe(true);
+    expect(await cancelBatch(stage.rig.client, batch.batchId)).toBe(true);
     const { counts } = await running;
     expect(totals().inFlight).toBe(0);
     const { landed } = totals();
@@ -181,29 +162,29 @@ describe('a batch', () => {
     expect(outcomes.repeated).toBe(0);
     await until(
       'the batch has ended',
-      async () => (await batchProgress(rig.client, batch.batchId)).state === 'cancelled',
+      async () => (await batchProgress(stage.rig.client, batch.batchId)).state === 'cancelled',
     );
-    expect(await batchProgress(rig.client, batch.batchId)).toMatchObject({
+    expect(await batchProgress(stage.rig.client, batch.batchId)).toMatchObject({
       succeeded: counts.succeeded,
       cancelled: counts.cancelled,
     });
-    expect(await cancelBatch(rig.client, batch.batchId)).toBe(false);
+    expect(await cancelBatch(stage.rig.client, batch.batchId)).toBe(false);
   });
 
   test('terminated leaves nothing running either', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: 60_000 });
+    stage.rig.simulator.changeSettings({ answerLatencyMs: 60_000 });
     const batch = submission(questions(60));
     const outcomes = new Outcomes();
-    await submitBatch(rig.client, batch);
-    const collecting = collectResults(rig.client, batch.batchId, outcomes);
+    await submitBatch(stage.rig.client, batch);
+    const collecting = collectResults(stage.rig.client, batch.batchId, outcomes);
     await until('its rows run', () => totals().inFlight >= 50);
-    await rig.client.client.workflow.getHandle(batchWorkflowId(batch.batchId)).terminate('test');
+    await stage.rig.client.client.workflow.getHandle(batchWorkflowId(batch.batchId)).terminate('test');
     expect((await collecting).counts.cancelled).toBe(60);
     expect(totals().inFlight).toBe(0);
   });
 
   test('survives its worker: the next one finds what ran and what was answered, and asks nothing twice', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: [50, 2_000] });
+    stage.rig.simulator.changeSettings({ answerLatencyMs: [50, 2_000] });
     const own = await startRig({ worker: false, simulator: { answerLatencyMs: [50, 2_000] } });
     try {
       const worker = await own.startWorker();
@@ -223,15 +204,15 @@ describe('a batch', () => {
   });
 
   test('asks again in a new session when one has expired before its row was begun', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: 400 });
+    stage.rig.simulator.changeSettings({ answerLatencyMs: 400 });
     const batch = submission(questions(12), { concurrency: 2 });
     const outcomes = new Outcomes();
-    const running = runBatch(rig.client, batch, outcomes);
+    const running = runBatch(stage.rig.client, batch, outcomes);
     await until('all sessions are open', () => totals().sessionsCreated === 12 && totals().inFlight === 2);
-    const open = new Set(rig.simulator.ledger().running.map(({ sessionRid }) => sessionRid));
+    const open = new Set(stage.rig.simulator.ledger().running.map(({ sessionRid }) => sessionRid));
     // The sessions of rows that wait are known from the shard's own history alone.
     for (const sessionRid of await sessionsOf(batch.batchId)) {
-      if (!open.has(sessionRid)) rig.simulator.expireSession(sessionRid);
+      if (!open.has(sessionRid)) stage.rig.simulator.expireSession(sessionRid);
     }
     expect((await running).counts.succeeded).toBe(12);
     expect(totals().landed).toBe(12);
@@ -239,9 +220,9 @@ describe('a batch', () => {
   });
 
   test('waits out a rate limit, and tells what it waits for', async () => {
-    rig.simulator.changeSettings({ limits: { requestsPerSecond: 20, style: 'agent' } });
+    stage.rig.simulator.changeSettings({ limits: { requestsPerSecond: 20, style: 'agent' } });
     const told: BatchProgress[] = [];
-    const summary = await runBatch(rig.client, submission(questions(100)), new Outcomes(), {
+    const summary = await runBatch(stage.rig.client, submission(questions(100)), new Outcomes(), {
       onProgress: (progress) => told.push(progress),
     });
     expect(summary.counts.succeeded).toBe(100);
@@ -249,7 +230,7 @@ describe('a batch', () => {
   });
 
   test('tells that no worker answers, instead of hanging', async () => {
-    const alone = { client: rig.client.client, taskQueue: `nobody-${randomUUID()}` };
+    const alone = { client: stage.rig.client.client, taskQueue: `nobody-${randomUUID()}` };
     const batch = submission(questions(3));
     await submitBatch(alone, batch);
     expect(await describeBatch(alone, batch.batchId)).toMatchObject({
@@ -260,14 +241,14 @@ describe('a batch', () => {
   });
 
   test('that nobody submitted is not found', async () => {
-    await expect(describeBatch(rig.client, 'never')).rejects.toThrow(BatchNotFoundError);
-    await expect(cancelBatch(rig.client, 'never')).rejects.toThrow(/never submitted whole/);
+    await expect(describeBatch(stage.rig.client, 'never')).rejects.toThrow(BatchNotFoundError);
+    await expect(cancelBatch(stage.rig.client, 'never')).rejects.toThrow(/never submitted whole/);
   });
 });
 
 /** The sessions that the first shard of a batch has opened. */
 async function sessionsOf(batchId: string): Promise<string[]> {
-  const history = await rig.client.client.workflow.getHandle(batchShardWorkflowId(batchId, 0)).fetchHistory();
+  const history = await stage.rig.client.client.workflow.getHandle(batchShardWorkflowId(batchId, 0)).fetchHistory();
   return (history.events ?? []).flatMap((event) => {
     const data = event.activityTaskCompletedEventAttributes?.result?.payloads?.[0]?.data;
     if (data == null) return [];

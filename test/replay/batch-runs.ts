@@ -525,6 +525,15 @@ export const batchRuns: Record<string, Story> = {
     return batch.shardIds;
   },
 
+  async 'a batch cancelled while it deletes sessions beside its lane'(rig) {
+    rig.simulator.setFaults([{ operation: 'deleteSession', fault: { kind: 'delay', ms: 20_000 } }]);
+    const batch = await new Batch(rig, questions(5, slow(1_000)), 5, 1, { deleteSessions: true }).start();
+    await until('a session is deleted', () => (rig.simulator.summary().totals.calls.deleteSession ?? 0) > 0);
+    rig.simulator.setFaults([]);
+    await batch.cancel();
+    return batch.shardIds;
+  },
+
   'a batch that cannot delete its sessions': {
     setting: { waits: { DELETE_TIMEOUT: '3 seconds' } },
     async tell(rig) {

@@ -348,6 +348,7 @@ export const oddPaths: Readonly<Record<string, Readonly<Record<string, Path>>>> 
       times(2, 'activityTaskCompletedEventAttributes'),
     ),
     'deletes its sessions although it is cancelled': all(runCancelRequested, of('deleteSessions', completed)),
+    'deletes at its end what a cancel has cut off': then(of('deleteSessions', canceled), scheduled('deleteSessions')),
     'cannot delete its sessions': of('deleteSessions', any(failed, timedOut)),
     'has rows of their own deadline and mode': some(
       'activityTaskScheduledEventAttributes',

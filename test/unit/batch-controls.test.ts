@@ -65,6 +65,16 @@ describe('BatchControls', () => {
     expect(asked.stopped).toBe(stopped ?? 'deadline');
   });
 
+  test.each([
+    ['when rows have expired by its deadline', { expired: 1 }, '2030-01-02T00:00:00Z', 'deadline'],
+    ['not when rows expired by deadlines of their own', { expired: 1 }, '2030-01-01T23:59:59Z', undefined],
+    ['not when all were answered in time', { succeeded: 1 }, '2030-01-03T00:00:00Z', undefined],
+  ])('have stopped at the end %s', (_name, counts, now, stopped) => {
+    const asked = controls();
+    asked.noteEnd({ ...noRows(), ...counts }, Date.parse(now));
+    expect(asked.stopped).toBe(stopped);
+  });
+
   test('go over to a next run whole', () => {
     const asked = controls();
     asked.pause(undefined, NOW);
