@@ -8,23 +8,16 @@ import { QueryNotRegisteredError } from '@temporalio/client';
 import { legacyQuery } from '../../src/protocol/conversation.js';
 import { bundleWorkflows } from '../support/bundle-workflows.js';
 import { startRig, until, type Rig } from '../support/rig.js';
-import { temporalServer } from '../support/temporal-server.js';
-import { startWorkerOf } from '../support/worker-of.js';
 
 let rig: Rig;
 let folder: string;
-let worker: { stop(): Promise<void> };
 beforeAll(async () => {
-  rig = await startRig({ worker: false });
   folder = await mkdtemp(join(tmpdir(), 'older-workflows-'));
   const bundle = join(folder, 'bundle.js');
   await bundleWorkflows(fileURLToPath(new URL('../support/older-workflows.ts', import.meta.url)), bundle);
-  const { address, namespace } = await temporalServer();
-  const { simulator, taskQueue } = rig;
-  worker = await startWorkerOf({ simulator, taskQueue, address, namespace }, {}, bundle);
+  rig = await startRig({ workflowBundlePath: bundle });
 }, 60_000);
 afterAll(async () => {
-  await worker?.stop();
   await rig?.close();
   await rm(folder, { recursive: true, force: true });
 });

@@ -9,8 +9,6 @@ import { testsAtOnce } from '../support/at-once.js';
 import { outcomesOf, untilAsked } from '../support/conversation-check.js';
 import { ConversationStage, type Ending, type RunEnd } from '../support/conversation-stage.js';
 import { startRig, until, type Rig } from '../support/rig.js';
-import { temporalServer } from '../support/temporal-server.js';
-import { startWorkerOf } from '../support/worker-of.js';
 import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.js';
 
 type Act = (stage: ConversationStage) => Promise<unknown>;
@@ -436,19 +434,11 @@ describe('under load,', () => {
 
 describe("while it waits for the governor's limit,", () => {
   let narrow: Rig;
-  let worker: Awaited<ReturnType<typeof startWorkerOf>>;
   beforeAll(async () => {
     narrow = await startRig({ worker: false, simulator: { agents: agents(...BUSY) } });
-    const { simulator, taskQueue } = narrow;
-    worker = await startWorkerOf(
-      { simulator, taskQueue, ...(await temporalServer()) },
-      { maxConcurrentCallsPerAgent: 1 },
-    );
+    await narrow.startWorker({ limits: { maxConcurrentCallsPerAgent: 1 } });
   });
-  afterAll(async () => {
-    await worker.stop();
-    await narrow.close();
-  });
+  afterAll(() => narrow.close());
 
   testsAtOnce(
     Object.fromEntries(ACT_NAMES.map((name, n) => [name, { ...ACTS[name], agentRid: BUSY[n] ?? '' }])),

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { collectResults, submitBatch } from '../../src/client/batch.js';
 import { batchShardWorkflowId, batchWorkflowId, type RowOutcome } from '../../src/protocol/batch.js';
 import { FAILURE_TYPES } from '../../src/protocol/failures.js';
-import { startRig, until, type Rig } from '../support/rig.js';
+import { exchangeStatuses, startRig, until, type Rig } from '../support/rig.js';
 import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.js';
 
 let rig: Rig;
@@ -20,10 +20,7 @@ async function workerProcess(identity?: string): Promise<WorkerProcess> {
   return worker;
 }
 
-const statusesOf = (text: string) => {
-  const { exchanges, running } = rig.simulator.ledger();
-  return [...exchanges, ...running].filter((exchange) => exchange.text === text).map(({ status }) => status);
-};
+const statusesOf = (text: string) => exchangeStatuses(rig, text);
 const isAnswering = (text: string) => () => statusesOf(text).includes('answering');
 
 async function pendingActivity(workflowId: string) {

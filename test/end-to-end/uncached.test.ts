@@ -8,7 +8,7 @@ import protobuf from '@temporalio/proto';
 import { batchProgress, cancelBatch, runBatch, submitBatch } from '../../src/client/batch.js';
 import type { ConversationHandle, ConversationSettings } from '../../src/client/index.js';
 import { batchShardWorkflowId, batchWorkflowId, type RowOutcome } from '../../src/protocol/batch.js';
-import { startRig, until, type Rig } from '../support/rig.js';
+import { exchangeStatuses, startRig, until, type Rig } from '../support/rig.js';
 
 const unhandledCommand =
   protobuf.temporal.api.enums.v1.WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND;
@@ -29,10 +29,7 @@ function conversation(settings: ConversationSettings = {}): ConversationHandle {
 }
 
 /** What became of the exchanges of one text, at the agent. */
-function atTheAgent(text: string): string[] {
-  const { exchanges, running } = rig.simulator.ledger();
-  return [...exchanges, ...running].filter((exchange) => exchange.text === text).map(({ status }) => status);
-}
+const atTheAgent = (text: string) => exchangeStatuses(rig, text);
 
 async function untilItRuns(text: string): Promise<void> {
   await until('it runs', () => atTheAgent(text).includes('answering'));

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ConversationHandle, ConversationSettings } from '../../src/client/index.js';
 import { exchangeActivityId } from '../../src/protocol/conversation.js';
-import { startRig, until, type Rig } from '../support/rig.js';
+import { exchangeStatuses, startRig, until, type Rig } from '../support/rig.js';
 import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.js';
 
 let rig: Rig;
@@ -25,11 +25,7 @@ async function workerProcess(): Promise<WorkerProcess> {
   return worker;
 }
 
-/** The exchanges of one text in the ledger. */
-const statusesOf = (text: string) => {
-  const { exchanges, running } = rig.simulator.ledger();
-  return [...exchanges, ...running].filter((exchange) => exchange.text === text).map(({ status }) => status);
-};
+const statusesOf = (text: string) => exchangeStatuses(rig, text);
 const isAnswering = (text: string) => () => statusesOf(text).includes('answering');
 
 describe.each(['streaming', 'blocking'] as const)('a %s exchange', (mode) => {

@@ -2,14 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
-import { AipClient } from '../../src/client/index.js';
 import { startTemporalServer } from '../../src/embedded/index.js';
 import { SEARCH_ATTRIBUTE_TYPES } from '../../src/protocol/search-attributes.js';
-import { startSimulator } from '../../src/simulator/index.js';
-import { createAipWorker, type AipWorker } from '../../src/worker.js';
-import type { Rig } from '../support/rig.js';
-import { temporalServer, workflowBundle } from '../support/temporal-server.js';
+import { startRig, type Rig } from '../support/rig.js';
+import { workflowBundle } from '../support/temporal-server.js';
 
 /** Where a story is set, when an ordinary rig with a worker will not do. */
 export interface Setting {
@@ -27,57 +23,20 @@ export interface Setting {
 /** Sets up a rig of its own for a story. */
 export async function startRecordingRig(setting: Setting = {}): Promise<Rig> {
   const { worker = true, suggestContinueAsNewAt, waits = {} } = setting;
-  const ownServer =
+  const server =
     suggestContinueAsNewAt === undefined
       ? undefined
       : await startTemporalServer({
           searchAttributes: SEARCH_ATTRIBUTE_TYPES,
           dynamicConfig: { 'limit.historyCount.suggestContinueAsNew': suggestContinueAsNewAt },
         });
-  const { address, namespace } = ownServer ?? (await temporalServer());
   const bundle = await bundleWith(waits);
-  const simulator = await startSimulator();
-  const { url, token, agentRid } = simulator;
-  const taskQueue = `recorded-${randomUUID()}`;
-  const connection = await Connection.connect({ address });
-  const client = new AipClient({ client: new Client({ connection, namespace }), taskQueue, agentRid });
-  const running: { worker: AipWorker; ended: Promise<void> }[] = [];
-
-  const startWorker = async () => {
-    const started = await createAipWorker(
-      {
-        foundry: { url, credentials: { kind: 'static', token }, allowInsecureHttp: false },
-        temporal: { address },
-        namespace,
-        taskQueue,
-        identity: taskQueue,
-        limits: { maxConcurrentLanes: 20, maxConcurrentExchanges: 100, shutdownGraceMs: 0 },
-      },
-      { workflowBundlePath: bundle.codePath },
-    );
-    const one = { worker: started, ended: started.run() };
-    running.push(one);
-    return {
-      async stop() {
-        running.splice(running.indexOf(one), 1);
-        started.shutdown();
-        await one.ended;
-      },
-    };
-  };
-  if (worker) await startWorker();
-
+  const rig = await startRig({ worker, workflowBundlePath: bundle.codePath, ...(server !== undefined && { server }) });
   return {
-    simulator,
-    client,
-    taskQueue,
-    startWorker,
+    ...rig,
     async close() {
-      for (const { worker: one } of running) one.shutdown();
-      await Promise.all(running.map(({ ended }) => ended));
-      await connection.close();
-      await simulator.close();
-      await ownServer?.stop();
+      await rig.close();
+      await server?.stop();
       await bundle.remove();
     },
   };

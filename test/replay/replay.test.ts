@@ -9,16 +9,17 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { DeterminismViolationError } from '@temporalio/workflow';
-import { bundleWorkflowCode, DefaultLogger, Runtime, Worker, type InjectedSinks } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger, Worker, type InjectedSinks } from '@temporalio/worker';
 import { WORKFLOW_TYPES } from '../../src/protocol/workflow-names.js';
 import { workflowsEntry } from '../support/bundle-workflows.js';
+import { quietRuntime } from '../support/worker-of.js';
 import { decodeHistory, partsOf, readHistories, recordHistories } from './history-files.js';
 import { oddPaths } from './odd-paths.js';
 import { recordedRuns } from './recorded-runs.js';
 import { startRecordingRig } from './recording-rig.js';
 import type { ActivitySinks } from './scheduled-activities.js';
 
-Runtime.install({ logger: new DefaultLogger('ERROR') });
+quietRuntime();
 
 if (process.env['AIP_RECORD_HISTORIES'] === '1') await recordMissing();
 

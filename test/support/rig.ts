@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { connectToTemporal } from '../../src/client/connection.js';
 import { AipClient } from '../../src/client/index.js';
-import { startSimulator, type Simulator, type SimulatorOptions } from '../../src/simulator/index.js';
-import { createAipWorker, type AipWorker } from '../../src/worker.js';
-import type { WorkerConfig } from '../../src/config.js';
-import { temporalServer, workflowBundle } from './temporal-server.js';
+import {
+  type ExchangeStatus,
+  startSimulator,
+  type Simulator,
+  type SimulatorOptions,
+} from '../../src/simulator/index.js';
+import { temporalServer } from './temporal-server.js';
+import { quietRuntime, type RunningWorker, startWorkerOf, type WorkerPlace, type WorkerSettings } from './worker-of.js';
 
 /** A whole installation for one test file: the shared Temporal server, a simulator and workers of its own. */
 export interface Rig {
@@ -13,17 +16,25 @@ export interface Rig {
   readonly client: AipClient;
   readonly taskQueue: string;
   /** Starts a worker in this process; the rig stops it at its end, unless the test did. */
-  startWorker(options?: { maxCachedWorkflows?: number }): Promise<{ stop(): Promise<void> }>;
+  startWorker(settings?: WorkerSettings): Promise<Pick<RunningWorker, 'stop'>>;
   close(): Promise<void>;
 }
 
-let runtimeIsSet = false;
+export interface RigOptions {
+  simulator?: SimulatorOptions;
+  /** False: the test starts its workers itself. Default true. */
+  worker?: boolean;
+  /** Default: the Temporal server that all test files share. */
+  server?: Pick<WorkerPlace, 'address' | 'namespace'>;
+  /** Default: the bundle of the jest run. */
+  workflowBundlePath?: string;
+}
 
 /** Sets up a rig; a worker runs, unless `worker` is false. */
-export async function startRig(options: { simulator?: SimulatorOptions; worker?: boolean } = {}): Promise<Rig> {
-  if (!runtimeIsSet) Runtime.install({ logger: new DefaultLogger('ERROR') });
-  runtimeIsSet = true;
-  const { address, namespace } = await temporalServer();
+export async function startRig(options: RigOptions = {}): Promise<Rig> {
+  quietRuntime();
+  const { address, namespace } = options.server ?? (await temporalServer());
+  const { workflowBundlePath } = options;
   const simulator = await startSimulator(options.simulator);
   const taskQueue = `test-${randomUUID()}`;
   const client = new AipClient({
@@ -31,30 +42,16 @@ export async function startRig(options: { simulator?: SimulatorOptions; worker?:
     taskQueue,
     agentRid: simulator.agentRid,
   });
-  const running: { worker: AipWorker; ended: Promise<void> }[] = [];
+  const running = new Set<RunningWorker>();
 
-  const startWorker = async (workflowOptions: { maxCachedWorkflows?: number } = {}) => {
-    const config: WorkerConfig = {
-      foundry: {
-        url: simulator.url,
-        credentials: { kind: 'static', token: simulator.token },
-        allowInsecureHttp: false,
-      },
-      temporal: { address },
-      namespace,
-      taskQueue,
-      identity: taskQueue,
-      limits: { maxConcurrentLanes: 20, maxConcurrentExchanges: 100, shutdownGraceMs: 0 },
-    };
-    const { codePath } = await workflowBundle();
-    const worker = await createAipWorker(config, { workflowBundlePath: codePath, workflowOptions });
-    const one = { worker, ended: worker.run() };
-    running.push(one);
+  const startWorker = async (settings: WorkerSettings = {}) => {
+    const bundle = workflowBundlePath === undefined ? {} : { workflowBundlePath };
+    const worker = await startWorkerOf({ simulator, taskQueue, address, namespace }, { ...bundle, ...settings });
+    running.add(worker);
     return {
       async stop() {
-        running.splice(running.indexOf(one), 1);
-        worker.shutdown();
-        await one.ended;
+        running.delete(worker);
+        await worker.stop();
       },
     };
   };
@@ -66,12 +63,17 @@ export async function startRig(options: { simulator?: SimulatorOptions; worker?:
     taskQueue,
     startWorker,
     async close() {
-      for (const { worker } of running) worker.shutdown();
-      await Promise.all(running.map(({ ended }) => ended));
+      await Promise.all([...running].map((worker) => worker.stop()));
       await client.close();
       await simulator.close();
     },
   };
+}
+
+/** How the exchanges of one text stand in the simulator's ledger: those that have ended, then those that run. */
+export function exchangeStatuses({ simulator }: Pick<Rig, 'simulator'>, text: string): ExchangeStatus[] {
+  const { exchanges, running } = simulator.ledger();
+  return [...exchanges, ...running].filter((exchange) => exchange.text === text).map(({ status }) => status);
 }
 
 /** Waits until the condition holds; fails with what was missing after the deadline. */

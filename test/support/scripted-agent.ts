@@ -2,6 +2,7 @@ import type { AgentsApi } from '../../src/agents-api/client.js';
 import { AgentsApiError, type Operation } from '../../src/agents-api/errors.js';
 import type { ExchangeResult } from '../../src/agents-api/schemas.js';
 import type { ExchangeMode } from '../../src/protocol/exchange.js';
+import { sleep } from '../../src/activities/sleep.js';
 
 /** A refusal by the server, or by a proxy in its place (then without a name). */
 export interface Refusal {
@@ -328,7 +329,7 @@ export class ScriptedAgent {
 
   async #look<T>(operation: Operation, signal: AbortSignal | undefined, read: () => T): Promise<T> {
     this.onMoment('look');
-    await pause(LATENCY_MS, signal);
+    await sleep(LATENCY_MS, signal);
     this.#reach(operation);
     return read();
   }
@@ -350,7 +351,7 @@ export class ScriptedAgent {
   async #cancel({ messageId, response }: Parameters<AgentsApi['cancel']>[0]) {
     const action: AgentAction = { what: 'lostCancel', atMs: Date.now() };
     this.actions.push(action);
-    const done = pause(LATENCY_MS);
+    const done = sleep(LATENCY_MS);
     this.onMoment('cancel');
     await done;
     this.#reach('cancel');
@@ -387,19 +388,4 @@ function refusal(operation: Operation, by: Refusal): AgentsApiError {
 
 function lostAnswer(operation: Operation, causeCode: string, neverSent = false): AgentsApiError {
   return new AgentsApiError({ operation, target: 'session', noAnswer: { causeCode, neverSent, reason: 'no answer' } });
-}
-
-function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal?.throwIfAborted();
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal?.reason as Error);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
-    }, ms);
-    signal?.addEventListener('abort', onAbort, { once: true });
-  });
 }

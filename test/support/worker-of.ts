@@ -1,3 +1,4 @@
+import { DefaultLogger, Runtime } from '@temporalio/worker';
 import type { WorkerLimits } from '../../src/config.js';
 import type { Simulator } from '../../src/simulator/index.js';
 import { createAipWorker } from '../../src/worker.js';
@@ -12,13 +13,37 @@ export interface WorkerPlace {
   namespace: string;
 }
 
-/** Starts a worker in this process, for where a rig's own does not fit: another server, other limits. */
+/** What one worker has otherwise than others. */
+export interface WorkerSettings {
+  limits?: Partial<WorkerLimits>;
+  maxCachedWorkflows?: number;
+  /** Default: the one of all workers of the task queue. */
+  identity?: string;
+  /** Default: the bundle of the jest run. */
+  workflowBundlePath?: string;
+}
+
+/** A worker in this process. */
+export interface RunningWorker {
+  /** Settles when the worker has ended, by `stop` or by itself. */
+  readonly ended: Promise<void>;
+  stop(): Promise<void>;
+}
+
+let runtimeIsSet = false;
+
+/** Has the workers of this process log errors only. To be called before anything of Temporal's worker is used. */
+export function quietRuntime(): void {
+  if (!runtimeIsSet) Runtime.install({ logger: new DefaultLogger('ERROR') });
+  runtimeIsSet = true;
+}
+
+/** Starts a worker in this process. */
 export async function startWorkerOf(
   { simulator, taskQueue, address, namespace }: WorkerPlace,
-  limits: Partial<WorkerLimits> = {},
-  workflowBundlePath?: string,
-): Promise<{ stop(): Promise<void> }> {
-  const codePath = workflowBundlePath ?? (await workflowBundle()).codePath;
+  settings: WorkerSettings = {},
+): Promise<RunningWorker> {
+  const { limits, maxCachedWorkflows, identity = taskQueue } = settings;
   const worker = await createAipWorker(
     {
       foundry: {
@@ -29,13 +54,17 @@ export async function startWorkerOf(
       temporal: { address },
       namespace,
       taskQueue,
-      identity: taskQueue,
+      identity,
       limits: { maxConcurrentLanes: 20, maxConcurrentExchanges: 100, shutdownGraceMs: 0, ...limits },
     },
-    { workflowBundlePath: codePath },
+    {
+      workflowBundlePath: settings.workflowBundlePath ?? (await workflowBundle()).codePath,
+      workflowOptions: maxCachedWorkflows === undefined ? {} : { maxCachedWorkflows },
+    },
   );
   const ended = worker.run();
   return {
+    ended,
     async stop() {
       worker.shutdown();
       await ended;

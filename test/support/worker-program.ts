@@ -1,21 +1,11 @@
 /** A worker as a program, to be killed: `worker-program.ts ADDRESS NAMESPACE BUNDLE URL TOKEN TASK_QUEUE IDENTITY`. */
-import { DefaultLogger, Runtime } from '@temporalio/worker';
-import { createAipWorker } from '../../src/worker.js';
+import { quietRuntime, startWorkerOf } from './worker-of.js';
 
-Runtime.install({ logger: new DefaultLogger('ERROR') });
+quietRuntime();
 const [address = '', namespace = '', workflowBundlePath = '', url = '', token = '', taskQueue = '', identity = ''] =
   process.argv.slice(2);
-const worker = await createAipWorker(
-  {
-    foundry: { url, credentials: { kind: 'static', token }, allowInsecureHttp: false },
-    temporal: { address },
-    namespace,
-    taskQueue,
-    identity,
-    limits: { maxConcurrentLanes: 20, maxConcurrentExchanges: 100, shutdownGraceMs: 0 },
-  },
-  { workflowBundlePath },
-);
-process.on('SIGTERM', () => worker.shutdown());
-await worker.run();
+const place = { address, namespace, taskQueue, simulator: { url, token } };
+const worker = await startWorkerOf(place, { workflowBundlePath, identity });
+process.on('SIGTERM', () => void worker.stop());
+await worker.ended;
 process.exit();

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Context } from '@temporalio/activity';
 import { Client, Connection } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import type { LaneActivities } from '../../src/activities/lane-activities.js';
 import { cancelBatch, collectResults, submitBatch } from '../../src/client/batch.js';
 import type { LaneInput, LaneResult, LaneRow } from '../../src/protocol/activities.js';
@@ -22,6 +22,7 @@ import { WORKFLOW_TYPES } from '../../src/protocol/workflow-names.js';
 import { batchTaskQueue } from '../../src/protocol/task-queues.js';
 import { temporalServer, workflowBundle } from '../support/temporal-server.js';
 import { until } from '../support/rig.js';
+import { quietRuntime } from '../support/worker-of.js';
 
 const taskQueue = `test-${randomUUID()}`;
 let client: Client;
@@ -33,7 +34,7 @@ let runLane: LaneActivities['runLane'];
 let createSessions: LaneActivities['createSessions'];
 
 beforeAll(async () => {
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  quietRuntime();
   const { address, namespace } = await temporalServer();
   const { codePath } = await workflowBundle();
   const native = await NativeConnection.connect({ address });
