@@ -67,6 +67,8 @@ export async function createAipWorker(
       identity: identities.workflows,
       taskQueue,
       workflowBundle: { codePath: options.workflowBundlePath ?? builtBundle() },
+      // All that can be at work at once. What waits (shards of a large batch, quiet conversations) is replayed when its turn comes.
+      maxCachedWorkflows: limits.maxConcurrentExchanges + limits.maxConcurrentLanes,
       // A dead worker's sticky queue holds its workflow tasks this long.
       stickyQueueScheduleToStartTimeout: '1 second',
       ...options.workflowOptions,

@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 import { environment } from '../config.js';
 import type { CliIo } from './command.js';
+import { keepHeapLean } from './lean-heap.js';
 import { runCli } from './run-cli.js';
+
+keepHeapLean();
 
 const io: CliIo = {
   stdin: process.stdin,

@@ -12,6 +12,9 @@ export interface ShardShare {
  */
 const PREPARE_SLOWER = 4;
 
+/** Part of the rows at once that is shared out anew once so much of it is free and no shard waits: few signals, at any size. */
+const WORTH_SHARING = 1 / 4;
+
 /**
  * Which shards of a batch run, and with how many rows at once. Knows nothing of Temporal.
  *
@@ -92,7 +95,7 @@ export class BatchWindow {
     const waiting = this.#waiting();
     const running = this.running;
     const places = Math.min(lanesAtOnce(this.#concurrency) - running.length, waiting.length);
-    let free = this.#concurrency - running.reduce((sum, { concurrency }) => sum + concurrency, 0);
+    let free = this.#free;
     const admitted: ShardShare[] = [];
     for (const [position, shard] of waiting.slice(0, Math.max(0, places)).entries()) {
       if (free <= 0) break;
@@ -122,10 +125,13 @@ export class BatchWindow {
 
   /** Gives what is free to running shards that wait with a share of 0. Returns the shares that have changed. */
   shareWithWaiting(): ShardShare[] {
-    const { running } = this;
-    const hasWaiting = running.some(({ concurrency }) => concurrency === 0);
-    const given = running.reduce((sum, { concurrency }) => sum + concurrency, 0);
-    return hasWaiting && given < this.#concurrency ? this.setConcurrency(this.#concurrency) : [];
+    const hasWaiting = this.running.some(({ concurrency }) => concurrency === 0);
+    return hasWaiting && this.#free > 0 ? this.setConcurrency(this.#concurrency) : [];
+  }
+
+  /** Whether the last shards could use the places of those that have ended. */
+  get isWorthSharing(): boolean {
+    return this.#waiting().length === 0 && !this.isDone && this.#free >= this.#concurrency * WORTH_SHARING;
   }
 
   /** The shards that come next and were not told yet to open their sessions. */
@@ -169,6 +175,11 @@ export class BatchWindow {
       counts: { ...this.#counts },
       ...(this.#progress.size > 0 && { progress: [...this.#progress] }),
     };
+  }
+
+  /** Rows at once that no running shard has as its share. */
+  get #free(): number {
+    return this.running.reduce((free, { concurrency }) => free - concurrency, this.#concurrency);
   }
 
   /** Number of shards that have not ended. */

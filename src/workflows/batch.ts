@@ -163,13 +163,18 @@ async function runShards(batch: Batch): Promise<void> {
 async function tellControls(batch: Batch): Promise<void> {
   const { window, controls, told } = batch;
   const { isPaused, stopped, concurrency = window.concurrency } = controls;
-  const shares = concurrency === window.concurrency ? window.shareWithWaiting() : window.setConcurrency(concurrency);
-  if (controls.version === told.version && shares.length === 0) return;
+  const areSet = concurrency !== window.concurrency;
+  const shares = areSet ? window.setConcurrency(concurrency) : window.shareWithWaiting();
+  const isShared = !areSet && window.isWorthSharing && patched('last-shards-share-all-places');
+  const larger = isShared ? window.setConcurrency(concurrency) : [];
+  if (controls.version === told.version && shares.length === 0 && larger.length === 0) return;
   told.version = controls.version;
   upsertMemo({ [BATCH_CONTROL_MEMO]: controls.control(window.changedShares) });
   const state = stopped !== undefined ? 'stopping' : isPaused ? 'paused' : 'open';
   upsertSearchAttributes([{ key: searchAttributeKeys.state, value: state }]);
   const running = window.running.map(({ shard }) => shard);
+  // A lane sees its larger share in the memo; a signal that comes while its shard ends would only hold that up.
+  if (batch.input.isolation === 'workflow') shares.push(...larger);
   await Promise.all(shares.map((share) => admit(batch, share)));
   if (isPaused !== told.isPaused) {
     told.isPaused = isPaused;

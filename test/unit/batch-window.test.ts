@@ -104,6 +104,29 @@ describe('BatchWindow', () => {
     expect(window.running.map(({ concurrency }) => concurrency)).toEqual([51, 50]);
   });
 
+  test('gives the last shards the places of those that have ended, a quarter of all at a time', () => {
+    const window = new BatchWindow({ shardRows: Array<number>(6).fill(50), concurrency: 120 });
+    window.admitNext();
+    expect(window.isWorthSharing).toBe(false);
+    window.finish(0, noRows());
+    // 20 of 120 are free.
+    expect(window.isWorthSharing).toBe(false);
+    window.finish(1, noRows());
+    expect(window.isWorthSharing).toBe(true);
+    expect(window.setConcurrency(120)).toEqual([2, 3, 4, 5].map((shard) => ({ shard, concurrency: 30 })));
+    expect(window.isWorthSharing).toBe(false);
+    for (const shard of [2, 3, 4, 5]) window.finish(shard, noRows());
+    expect(window.isWorthSharing).toBe(false);
+  });
+
+  test('keeps the places of shards that have ended for those that wait', () => {
+    const window = new BatchWindow({ shardRows: Array<number>(4).fill(50), concurrency: 40 });
+    window.admitNext();
+    window.finish(0, noRows());
+    expect(window.isWorthSharing).toBe(false);
+    expect(window.admitNext()).toEqual([{ shard: 2, concurrency: 20 }]);
+  });
+
   test('keeps a changed concurrency and the changed shares over a new run', () => {
     const input = { shardRows: [50, 50, 50, 50], concurrency: 40 };
     const window = new BatchWindow(input);
