@@ -15,10 +15,13 @@ import {
   shardFinishedSignal,
   stopBatchSignal,
 } from '../protocol/batch.js';
+import { LanePlaces } from './lane-places.js';
 import { sleep } from './sleep.js';
 
 /** How often the lanes of a batch look what is asked of it, and whether it is still open (milliseconds). */
 const LOOK_EVERY_MS = 2_000;
+/** A batch that hears of a shard's end gives its places to others within this time, mostly (milliseconds). */
+const SHARED_AGAIN_MS = 200;
 /** How long a lane waits for its first look: Temporal may be out of reach (milliseconds). */
 const FIRST_LOOK_MS = 3_000;
 /** A batch hears of a bound, and tells its shards, within this time, mostly (milliseconds). */
@@ -47,6 +50,7 @@ export class BatchWatches {
     await watch.join(lane);
     const joined = watch;
     return {
+      places: joined.places,
       reached: () => joined.reached(),
       untilStopIsHeard: () => joined.untilStopIsHeard(),
       leave: () => {
@@ -58,6 +62,8 @@ export class BatchWatches {
 
 /** A lane's hold on the watch of its batch. */
 export interface JoinedWatch {
+  /** Rows at once of all lanes of the batch in this worker. */
+  readonly places: LanePlaces;
   /** The bound of the batch that is reached, if one is: no row may be begun. */
   reached(): BatchStopReason | undefined;
   /** Once a bound is reached: resolves when the batch knows, within a second or so. */
@@ -73,6 +79,7 @@ export interface JoinedWatch {
  * heartbeats, the ended ones as the batch has counted them.
  */
 class BatchWatch {
+  readonly places = new LanePlaces();
   readonly #lanes = new Set<WatchedLane>();
   readonly #client: Client;
   readonly #log: Context['log'];
@@ -112,6 +119,7 @@ class BatchWatch {
     this.#open.set(lane.shard, lane.totals());
     this.#lanes.delete(lane);
     if (this.#lanes.size === 0) clearInterval(this.#timer);
+    else setTimeout(() => void (this.#lanes.size > 0 && this.#look()), SHARED_AGAIN_MS).unref();
     return this.#lanes.size;
   }
 

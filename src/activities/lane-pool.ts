@@ -2,6 +2,7 @@ import type { LaneInput, LaneProgress, LaneResult, LaneRow } from '../protocol/a
 import { type BatchControl, endOfLeftRows, type RowResult } from '../protocol/batch.js';
 import { FAILURE_TYPES } from '../protocol/failures.js';
 import type { ExchangeProtocol } from './exchange-protocol.js';
+import { LanePlaces } from './lane-places.js';
 import { LaneResults } from './lane-results.js';
 import { type RowEnd, RowWalk } from './lane-row.js';
 
@@ -53,12 +54,13 @@ export class LanePool {
   /** Rows that wait, unfinished, for the batch to be resumed. */
   readonly #heldBack: number[] = [];
   readonly #counts = { succeeded: 0, failed: 0, cancelled: 0, expired: 0, tokens: 0 };
-  #size: number;
+  #share: number;
   #isPaused = false;
   #isStopped = false;
   #active = 0;
   #isRunning = false;
   #isAborted = false;
+  #places = new LanePlaces();
   #whenIdle: () => void = () => undefined;
 
   constructor(
@@ -70,40 +72,58 @@ export class LanePool {
   ) {
     // Taken from the end.
     this.#waiting = input.rows.toReversed();
-    this.#size = Math.max(1, input.concurrency);
+    this.#share = Math.max(1, input.concurrency);
   }
 
   get shard(): number {
     return this.input.shard;
   }
 
+  get share(): number {
+    return this.#share;
+  }
+
+  get active(): number {
+    return this.#active;
+  }
+
+  get left(): number {
+    return this.#waiting.length;
+  }
+
   /**
    * Walks the rows until all have ended, the results are near their bound, the batch has them wait or stop, or the signal is
    * aborted. Does not throw.
+   *
+   * @param places Shared with the other lanes of the batch in this worker.
    */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal, places = new LanePlaces()): Promise<void> {
     const abort = () => {
       this.#isAborted = true;
       for (const { stop } of this.#walks.values()) stop.abort(signal.reason);
+      this.#endWhenIdle();
     };
     if (signal.aborted) return abort();
     signal.addEventListener('abort', abort, { once: true });
     await new Promise<void>((resolve) => {
       this.#whenIdle = resolve;
       this.#isRunning = true;
-      this.#beginMore();
+      this.#places = places;
+      places.add(this);
+      this.#endWhenIdle();
     });
+    places.remove(this);
     signal.removeEventListener('abort', abort);
   }
 
   /** Does what is asked of the batch: how many rows at once, whether any may be begun, which are cancelled. */
   apply({ paused, stopped, shares, cancelledRows }: BatchControl): void {
     const share = shares?.find(([shard]) => shard === this.input.shard)?.[1];
-    this.#size = share ?? Math.max(1, this.input.concurrency);
+    this.#share = share ?? Math.max(1, this.input.concurrency);
     this.#isPaused = paused !== undefined;
     this.#isStopped = stopped !== undefined;
     if (cancelledRows !== undefined) this.#cancelRows(new Set(cancelledRows));
-    this.#beginMore();
+    this.#fillPlaces();
   }
 
   /** After `run` was aborted: ends everything in flight at the agent, and everything an earlier attempt may have begun. */
@@ -155,24 +175,40 @@ export class LanePool {
     };
   }
 
-  #beginMore(): void {
+  /** Of `LanePlaces`: begins one more row, if one may be begun. */
+  beginOne(): boolean {
+    if (!this.#mayBegin()) return false;
+    const row = this.#waiting.pop();
+    if (row === undefined) return false;
+    this.#work(this.#walk(row));
+    return true;
+  }
+
+  /** Counts what takes a place until it has ended. */
+  #work(work: Promise<void>): void {
+    this.#active++;
+    void work.finally(() => {
+      this.#active--;
+      this.#fillPlaces();
+    });
+  }
+
+  #fillPlaces(): void {
     if (!this.#isRunning) return;
-    while (this.#active < this.#size && this.#mayBegin()) {
-      const row = this.#waiting.pop();
-      if (row === undefined) break;
-      this.#active++;
-      void this.#walk(row).finally(() => {
-        this.#active--;
-        this.#beginMore();
-      });
-    }
-    if (this.#active > 0) return;
+    this.#places.fill();
+    this.#endWhenIdle();
+  }
+
+  #endWhenIdle(): void {
+    // One that may begin rows waits for places that others have borrowed.
+    if (!this.#isRunning || this.#active > 0 || this.#mayBegin()) return;
     this.#isRunning = false;
     this.#whenIdle();
   }
 
   #mayBegin(): boolean {
-    if (this.#isAborted || this.#isPaused || this.#isStopped || this.#waiting.length === 0) return false;
+    if (!this.#isRunning || this.#isAborted || this.#isPaused || this.#isStopped) return false;
+    if (this.#share === 0 || this.#waiting.length === 0) return false;
     return this.#results.hasRoomFor(this.#walks.size) && !this.isBoundReached();
   }
 
@@ -207,11 +243,7 @@ export class LanePool {
       this.#waiting.splice(this.#waiting.indexOf(row), 1);
       const walk = this.#walkOf(row);
       this.#walks.set(row.index, { walk, stop: new AbortController() });
-      this.#active++;
-      void this.#end(walk, CANCELLED).finally(() => {
-        this.#active--;
-        this.#beginMore();
-      });
+      this.#work(this.#end(walk, CANCELLED));
     }
   }
 

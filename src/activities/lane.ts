@@ -28,7 +28,7 @@ export async function runLane(
     const stopped = whenAborted(cancellationSignal);
     watch = await watches.join(context, input, pool);
     // An attempt may start already cancelled: then nothing may be sent.
-    const work = cancellationSignal.aborted ? Promise.resolve() : pool.run(stop.signal);
+    const work = cancellationSignal.aborted ? Promise.resolve() : pool.run(stop.signal, watch.places);
     await Promise.race([work, stopped]);
     if (!cancellationSignal.aborted) {
       // Before the batch knows, it would only begin another lane.

@@ -11,6 +11,7 @@ import {
   type BatchShardInput,
   batchShardWorkflowId,
   batchWorkflowId,
+  lanesAtOnce,
 } from '../protocol/batch.js';
 import { DEFAULTS } from '../protocol/defaults.js';
 import type { ExchangeMode } from '../protocol/exchange.js';
@@ -20,7 +21,7 @@ import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
 import { withCanary } from './batch-canary.js';
 import { BatchExistsError } from './batch-errors.js';
 import { memoOf } from './batch-memo.js';
-import { planSlices, rowsPerShard } from './batch-slices.js';
+import { firstSlices, planSlices, rowsPerShard } from './batch-slices.js';
 import { checkDeadline, checkSubmission } from './batch-submission-check.js';
 import { type BatchRows, surveyRows } from './batch-survey.js';
 import type { ClientContext } from './connection.js';
@@ -112,7 +113,7 @@ export async function submitBatch(context: ClientContext, given: BatchSubmission
     if (begun === undefined) checkDeadline(submission, Date.now());
     else checkSame(batchId, begun, digest);
     const memo = begun ?? newMemo(submission, digest, rowBytes.length);
-    const shardRows = planSlices(rowBytes, memo.rowsPerShard);
+    const shardRows = planSlices(rowBytes, memo.rowsPerShard, memo.growingShards);
     const whole = { ...memo, shardCount: shardRows.length };
     await startShards(context, submission, whole, shardRows);
     const started = await startBatch(context, submission, whole, shardRows);
@@ -139,6 +140,7 @@ function newMemo(submission: BatchSubmission, digest: string, rowCount: number):
     digest,
     rowCount,
     rowsPerShard: rowsPerShard(rowCount, concurrency),
+    growingShards: firstSlices(rowCount, concurrency),
     concurrency,
     submittedAt: new Date().toISOString(),
     ...(source !== undefined && { source }),
@@ -216,6 +218,7 @@ async function startShard(
 ): Promise<void> {
   const { batchId, agentRid, agentVersion, title } = submission;
   const last = firstIndex + rows.length - 1;
+  const lanes = Math.min(memo.shardCount, lanesAtOnce(memo.concurrency));
   const input: BatchShardInput = {
     batchId,
     shard,
@@ -231,6 +234,7 @@ async function startShard(
     ...(memo.bounds !== undefined && { bounds: memo.bounds }),
     ...(submission.isolation !== undefined && { isolation: submission.isolation }),
     ...(submission.deleteSessions === true && { deleteSessions: true }),
+    ...(shard < lanes && { sessionsAtStart: Math.ceil(memo.concurrency / lanes) }),
   };
   const workflowId = batchShardWorkflowId(batchId, shard);
   await startOnce(context, submission, memo, WORKFLOW_TYPES.batchShard, workflowId, input, {

@@ -166,6 +166,8 @@ export interface BatchShardInput {
   isolation?: BatchIsolation;
   /** Delete the sessions of rows that have ended. */
   deleteSessions?: boolean;
+  /** Of the shards that come first: so many sessions at once may be opened before the batch is there to say so. */
+  sessionsAtStart?: number;
 }
 
 /** How the rows of a batch are run. */
@@ -267,8 +269,10 @@ export interface BatchMemo {
   digest: string;
   rowCount: number;
   shardCount: number;
-  /** Most rows of a slice; with the rows it determines every slice. */
+  /** Most rows of a slice; with the rows and `growingShards` it determines every slice. */
   rowsPerShard: number;
+  /** So many of the first slices are smaller, each larger than the one before. Default 0. */
+  growingShards?: number;
   /** Rows at once, as submitted. */
   concurrency: number;
   source?: string;

@@ -51,8 +51,11 @@ const SESSIONS_TIMEOUT = '24 hours';
 const DELETE_TIMEOUT = '1 hour';
 const DELETES_AT_ONCE = 5;
 
-/** Rows of a hurried first lane, as rounds of its pool: so long that the other sessions are open when it ends. */
-const HURRIED_ROUNDS = 2;
+/**
+ * Rows of a hurried first lane, as rounds of its pool: so long that the other sessions are open when it ends, and not the same
+ * for all, so that some lanes are in their midst when others end.
+ */
+const hurriedRounds = (shard: number): number => 2 + (shard % 3);
 
 /** What the batch has said: rows at once, and whether the shard may run. */
 interface Turn {
@@ -79,7 +82,12 @@ const mayPrepare = (turn: Turn): boolean => mayRun(turn) || (turn.prepared !== u
  * its history. `collectResults` reads the results there, in all cases.
  */
 export async function batchShardWorkflow(input: BatchShardInput): Promise<BatchShardResult> {
-  const turn: Turn = { isPaused: false, cancelledRows: new Set() };
+  const { sessionsAtStart } = input;
+  const turn: Turn = {
+    isPaused: false,
+    cancelledRows: new Set(),
+    ...(sessionsAtStart !== undefined && { prepared: sessionsAtStart }),
+  };
   setHandler(prepareShardSignal, ({ concurrency }) => void (turn.prepared ??= concurrency), {
     description: 'Open the sessions: the turn of this shard comes next',
   });
@@ -137,10 +145,10 @@ async function workOff(input: BatchShardInput, rows: ShardRows, turn: Turn): Pro
   await untilItsTurn(input, () => mayPrepare(turn));
   for (let lane = 1; rows.remaining > 0 && turn.stopped === undefined; lane++) {
     describe(input, rows, '**opening sessions**');
-    // Admitted before it could prepare: a short first lane runs while the sessions of the next one are opened.
-    const isHurried = lane === 1 && turn.admitted !== undefined;
+    // Admitted before it could prepare, or soon: a short first lane runs while the sessions of the next one are opened.
+    const isHurried = lane === 1 && (turn.admitted ?? input.sessionsAtStart) !== undefined;
     const concurrency = turn.admitted ?? turn.prepared ?? 1;
-    const most = isHurried ? HURRIED_ROUNDS * concurrency : Infinity;
+    const most = isHurried ? hurriedRounds(input.shard) * concurrency : Infinity;
     await unlessStopped(turn, () => openSessions(input, rows, { lane, concurrency, most }));
     if (!mayRun(turn))
       describe(

@@ -13,7 +13,7 @@ export interface ShardShare {
 const PREPARE_SLOWER = 4;
 
 /** Part of the rows at once that is shared out anew once so much of it is free and no shard waits: few signals, at any size. */
-const WORTH_SHARING = 1 / 4;
+const WORTH_SHARING = 1 / 5;
 
 /**
  * Which shards of a batch run, and with how many rows at once. Knows nothing of Temporal.

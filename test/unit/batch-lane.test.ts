@@ -5,6 +5,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { ExchangeFailure, type ExchangeMemory } from '../../src/activities/exchange-failure.js';
 import type { ExchangeHooks, ExchangeProtocol, ExchangeRequest } from '../../src/activities/exchange-protocol.js';
 import { BatchWatches } from '../../src/activities/batch-watch.js';
+import { LanePlaces } from '../../src/activities/lane-places.js';
 import { type EarlierAttempt, LanePool } from '../../src/activities/lane-pool.js';
 import { runLane } from '../../src/activities/lane.js';
 import type { LaneInput, LaneProgress, LaneResult, LaneRow } from '../../src/protocol/activities.js';
@@ -365,7 +366,8 @@ describe('a lane does what is asked of its batch:', () => {
       Promise.race([untilAborted(signal), new Promise<void>((resolve) => hanging.push(resolve))]);
     const stop = new AbortController();
     const made = new LanePool(agent, input(laneRows, { concurrency: 2 }), earlier, isBoundReached);
-    return { agent, made, run: () => made.run(stop.signal), letGo: () => hanging.shift()?.() };
+    const run = (places?: LanePlaces) => made.run(stop.signal, places);
+    return { agent, made, run, letGo: () => hanging.shift()?.(), abort: () => stop.abort(new Error('stopped')) };
   }
 
   test('paused before it begins, it begins nothing', async () => {
@@ -452,6 +454,45 @@ describe('a lane does what is asked of its batch:', () => {
     letGo();
     await running;
     expect(agent.sent).toHaveLength(2);
+  });
+
+  test('takes places that another lane has no rows for, and waits for its own until they are given back', async () => {
+    const places = new LanePlaces();
+    const [ending, other, next] = [pool([row(0, 'last')]), pool(), pool()];
+    const runs = [ending.run(places), other.run(places)];
+    expect([ending.agent.sent, other.agent.sent]).toEqual([['last'], ['0', '1', '2']]);
+    ending.letGo();
+    await runs[0];
+    // Its last place, too, is not left empty until the next lane comes.
+    expect(other.agent.sent).toEqual(['0', '1', '2', '3']);
+    const waiting = next.run(places);
+    expect(next.agent.sent).toEqual([]);
+    other.letGo();
+    await until(() => next.agent.sent.length === 1);
+    other.letGo();
+    await until(() => next.agent.sent.length === 2);
+    expect(other.agent.sent).toEqual(['0', '1', '2', '3']);
+    for (const { letGo, made } of [other, next]) await untilHavingLetGo(letGo, () => made.progress().finished === 6);
+    await Promise.all([runs[1], waiting]);
+  });
+
+  test('comes back from waiting for borrowed places when it is paused or stopped', async () => {
+    const places = new LanePlaces();
+    const [ending, other] = [pool([row(0, 'last')]), pool()];
+    const runs = [ending.run(places), other.run(places)];
+    ending.letGo();
+    await runs[0];
+    const held = pool();
+    const holding = held.run(places);
+    held.made.apply(paused);
+    await holding;
+    const stopped = pool();
+    const stopping = stopped.run(places);
+    stopped.abort();
+    await stopping;
+    expect([held.agent.sent, stopped.agent.sent]).toEqual([[], []]);
+    await untilHavingLetGo(other.letGo, () => other.made.progress().finished === 6);
+    await runs[1];
   });
 
   test('cancels the rows that are asked for: at the agent where they are in flight, and without a send where they wait', async () => {

@@ -104,7 +104,7 @@ describe('BatchWindow', () => {
     expect(window.running.map(({ concurrency }) => concurrency)).toEqual([51, 50]);
   });
 
-  test('gives the last shards the places of those that have ended, a quarter of all at a time', () => {
+  test('gives the last shards the places of those that have ended, a fifth of all at a time', () => {
     const window = new BatchWindow({ shardRows: Array<number>(6).fill(50), concurrency: 120 });
     window.admitNext();
     expect(window.isWorthSharing).toBe(false);

@@ -50,6 +50,7 @@ beforeAll(async () => {
       activities: {
         runLane: (input: LaneInput) => runLane(input),
         createSessions: (input: Parameters<typeof createSessions>[0]) => createSessions(input),
+        cancelLane: () => Promise.reject(ApplicationFailure.nonRetryable('the agent cannot be reached')),
       },
       maxHeartbeatThrottleInterval: 100,
     }),
