@@ -35,7 +35,10 @@ class Batch {
     rows: readonly BatchRow[],
     rowsPerShard: number,
     private readonly concurrency: number,
-    private readonly settings: Pick<BatchShardInput, 'bounds' | 'deleteSessions' | 'isolation'> = {},
+    private readonly settings: Pick<
+      BatchShardInput,
+      'bounds' | 'deleteSessions' | 'isolation' | 'sessionsAtStart'
+    > = {},
   ) {
     for (let first = 0; first < rows.length; first += rowsPerShard) {
       this.#shards.push(rows.slice(first, first + rowsPerShard));
@@ -82,7 +85,7 @@ class Batch {
   }
 
   async startBatch(): Promise<void> {
-    const { bounds } = this.settings;
+    const { bounds, isolation } = this.settings;
     const shardRows = this.#shards.map(({ length }) => length);
     const input: BatchInput = {
       batchId: this.batchId,
@@ -93,6 +96,7 @@ class Batch {
       mode: 'streaming',
       submittedAt: new Date().toISOString(),
       ...(bounds !== undefined && { bounds }),
+      ...(isolation !== undefined && { isolation }),
     };
     await this.#start(WORKFLOW_TYPES.batch, this.id, input);
   }
@@ -191,6 +195,26 @@ export const batchRuns: Record<string, Story> = {
   async 'a batch of five shards, three at a time'(rig) {
     const batch = await new Batch(rig, questions(5), 1, 41).start();
     return [batch.id];
+  },
+
+  async 'a batch whose last shard gets the places of the other'(rig) {
+    const rows = [...questions(4), ...questions(8, slow(2_500))].map((row, n) => ({ ...row, id: `q${n}` }));
+    const batch = await new Batch(rig, rows, 4, 2).start();
+    return [batch.id, batch.shardId(2)];
+  },
+
+  async 'a batch of rows that are runs, whose last shard gets the places of the other'(rig) {
+    const rows = [...questions(3), ...questions(3, slow(2_000))].map((row, n) => ({ ...row, id: `q${n}` }));
+    const batch = await new Batch(rig, rows, 3, 2, { isolation: 'workflow' }).start();
+    return [batch.id, batch.shardId(1)];
+  },
+
+  async 'a shard that opens its first sessions before its batch is there'(rig) {
+    const batch = new Batch(rig, questions(12, slow(300)), 12, 2, { sessionsAtStart: 2 });
+    await batch.startShards();
+    await until('some sessions are open', async () => (await sessionsOf(rig, batch.shardId(0))).length === 4);
+    await batch.startBatch();
+    return batch.shardIds;
   },
 
   async 'a shard that was admitted at once: a short first lane'(rig) {

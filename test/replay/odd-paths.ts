@@ -247,6 +247,23 @@ export const oddPaths: Readonly<Record<string, Readonly<Record<string, Path>>>> 
         sends('admitShard', ({ concurrency }) => concurrency === 1),
       ),
     ),
+    'gives its last shards the places of one that has ended': all(
+      not(signaled('setConcurrency')),
+      then(signaled('shardFinished'), some('workflowPropertiesModifiedEventAttributes')),
+      not(
+        then(
+          signaled('shardFinished'),
+          sends('admitShard', ({ concurrency }) => concurrency === 2),
+        ),
+      ),
+    ),
+    'gives its last shards the places of one that has ended, and tells them': then(
+      signaled('shardFinished'),
+      all(
+        some('workflowPropertiesModifiedEventAttributes'),
+        sends('admitShard', ({ concurrency }) => concurrency === 2),
+      ),
+    ),
     'passes over a stop of no sense': all(signaled('stop'), not(sends('stopShard'))),
     'stops at its deadline': then(
       timerFired,
@@ -288,6 +305,10 @@ export const oddPaths: Readonly<Record<string, Readonly<Record<string, Path>>>> 
     'opens its sessions ahead': then(
       signaled('prepareShard'),
       then(of('createSessions', completed), signaled('admitShard')),
+    ),
+    'opens its first sessions before it hears of its batch': then(
+      all(of('createSessions', completed), not(any(signaled('prepareShard'), signaled('admitShard')))),
+      signaled('admitShard'),
     ),
     'opens sessions while it runs a short first lane': then(
       all(scheduled('runLane'), scheduled('createSessions', 2)),
