@@ -92,6 +92,17 @@ describe('a batch', () => {
     }
   });
 
+  test('has as many rows at once as it may although its last shard alone has rows left', async () => {
+    const rows = questions(12);
+    // Shards of six rows and two places each; those of the first are answered at once.
+    for (const row of rows.slice(6)) row.turns = [`${row.turns[0]} [takes 1500ms]`];
+    const outcomes = new Outcomes();
+    const running = runBatch(stage.rig.client, submission(rows, { concurrency: 4 }), outcomes);
+    await until('four rows of the last shard run', () => totals().inFlight === 4);
+    expect((await running).counts.succeeded).toBe(12);
+    expect([outcomes.repeated, totals().landed, totals().peakInFlight]).toEqual([0, 12, 4]);
+  });
+
   test('submitted twice starts once, and gives its results as often as asked', async () => {
     const batch = submission(questions(30));
     expect(await submitBatch(stage.rig.client, batch)).toMatchObject({ attached: false, rowCount: 30 });

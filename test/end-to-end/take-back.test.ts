@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { releaseStickyQueues } from '../../src/activities/release-sticky-queues.js';
 import { collectResults, submitBatch } from '../../src/client/batch.js';
 import { batchShardWorkflowId, batchWorkflowId, type RowOutcome } from '../../src/protocol/batch.js';
 import { FAILURE_TYPES } from '../../src/protocol/failures.js';
@@ -48,7 +49,28 @@ function submit(texts: string[]): { batchId: string; collected: Promise<RowOutco
   return { batchId, collected: collect() };
 }
 
+/** On which queues the workflow tasks of a run were, in their order: the worker's own (2), or that of all (1). */
+async function taskQueueKinds(workflowId: string): Promise<unknown[]> {
+  const { events } = await rig.client.client.workflow.getHandle(workflowId).fetchHistory();
+  return (events ?? []).flatMap(({ workflowTaskScheduledEventAttributes: task }) => task?.taskQueue?.kind ?? []);
+}
+
 describe('a worker that is started again after its death', () => {
+  test('has the next steps of open runs go to any worker', async () => {
+    const { stop } = await rig.startWorker();
+    const handle = rig.client.conversation(`test/${randomUUID()}`);
+    try {
+      await handle.ask('One?');
+      expect((await taskQueueKinds(handle.id)).at(-1)).toBe(2);
+      await releaseStickyQueues(rig.client.client, rig.taskQueue, new AbortController().signal);
+      const before = (await taskQueueKinds(handle.id)).length;
+      await handle.ask('Two?');
+      expect((await taskQueueKinds(handle.id))[before]).toBe(1);
+    } finally {
+      await stop();
+    }
+  });
+
   test('takes an exchange back before its heartbeats have run out, and adopts it', async () => {
     const text = '[takes 8000ms] Taken back?';
     const handle = rig.client.conversation(`test/${randomUUID()}`);
