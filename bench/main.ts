@@ -7,6 +7,7 @@ import { batchSizeBenchmark } from './batch-size-benchmark.js';
 import { clientKillsBenchmark } from './client-kills-benchmark.js';
 import { type Figure, figureTable, isMet } from './figure.js';
 import { type Installation, startInstallation } from './installation.js';
+import { limitsBenchmark } from './limits-benchmark.js';
 import { memoryBenchmark } from './memory-benchmark.js';
 import { realDataBenchmark } from './real-data-benchmark.js';
 import { recoveryBenchmark } from './recovery-benchmark.js';
@@ -19,6 +20,7 @@ interface Options {
   repeat: number;
   memoryRows: number;
   sizeRows: number;
+  limitsOnly?: string;
   json?: boolean;
   strict?: boolean;
   cpuProf?: string;
@@ -61,6 +63,10 @@ const BENCHMARKS: Record<string, { about: string; run: Benchmark }> = {
     about: 'every question of ../shared/data, or of the shipped example, answered exactly once',
     run: (installation) => realDataBenchmark(installation, say),
   },
+  limits: {
+    about: 'limits of the agent that the worker is not told: how much of them it uses, how often it is refused',
+    run: (installation, { limitsOnly }) => limitsBenchmark(installation, { only: limitsOnly, say }),
+  },
 };
 
 async function main(): Promise<void> {
@@ -74,6 +80,7 @@ async function main(): Promise<void> {
     .option('--repeat <n>', 'batch, recovery: runs of each kind; the median counts', wholeNumber, 3)
     .option('--memory-rows <n>', 'memory: rows', wholeNumber, 5_000)
     .option('--size-rows <n>', 'size: rows', wholeNumber, 50_000)
+    .option('--limits-only <words>', 'limits: only the cases in whose name these words occur')
     .option('--json', 'also write the figures to bench/results')
     .option('--strict', 'exit with 1 when any aim is missed; without it only when a promise is broken')
     .option('--cpu-prof <folder>', 'write a CPU profile of the worker there');

@@ -43,3 +43,16 @@ export function questionText(index: number): string {
     `A customer returns every third box and gets half of the money back. How much does the warehouse keep in the end?`
   );
 }
+
+/** Least and most characters of an answer of `questionsOfMixedLength`. */
+const MIXED_LENGTH = { least: 320, most: 16_000 };
+
+/** Questions whose answers are of very different lengths: most are short, some are fifty times as long. */
+export function questionsOfMixedLength(count: number): BatchRow[] {
+  return madeQuestions(count).map(({ id, turns }, index) => {
+    // By the golden ratio neighbours differ much, and any stretch of rows has the same mean.
+    const share = (index * 0.618_034) % 1;
+    const length = Math.round(MIXED_LENGTH.least * (MIXED_LENGTH.most / MIXED_LENGTH.least) ** share);
+    return { id, turns: turns.map((text) => `${text} [long ${length}]`) };
+  });
+}
