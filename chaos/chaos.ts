@@ -8,6 +8,7 @@ import { type BatchStory, planBatch, playBatch } from './batch-actor.js';
 import { type ChaosClock, chaosClock } from './clock.js';
 import { type ConversationStory, playConversation, type Stage } from './conversation-actor.js';
 import { planConversation } from './conversation-plan.js';
+import { keepEvidence } from './evidence.js';
 import { type ChaosOptions, type Disturbances, noDisturbances } from './options.js';
 import { KeptWorker, KillableServer } from './processes.js';
 import { type Random, seededRandom } from './random.js';
@@ -35,7 +36,7 @@ const TERMINATED_EVERY_MS = 5_000;
 /** Runs the whole thing: an installation, its users, all that goes wrong, and the audit. */
 export async function runChaos(
   options: ChaosOptions,
-  { say, signal }: { say: (text: string) => void; signal: AbortSignal },
+  { say, signal, keep }: { say: (text: string) => void; signal: AbortSignal; keep?: string },
 ): Promise<ChaosResult> {
   const stops: (() => Promise<unknown>)[] = [];
   try {
@@ -50,7 +51,12 @@ export async function runChaos(
       agentRid: simulator.agentRid,
     });
     stops.push(() => aip.close());
-    return await new Chaos(options, say, { aip, simulator, server, workers }).run(signal);
+    const result = await new Chaos(options, say, { aip, simulator, server, workers }).run(signal);
+    if (keep !== undefined && result.findings.length > 0) {
+      await keepEvidence(keep, result.findings, { client: aip.client, simulator });
+      say(`What was found is told in ${keep}`);
+    }
+    return result;
   } finally {
     for (const stop of stops.reverse()) await stop();
   }

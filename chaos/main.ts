@@ -41,14 +41,20 @@ async function main(): Promise<void> {
     .option('--faults <share>', 'share of the calls that go wrong', number(0), 0.05)
     .option('--worker-kill-seconds <n>', 'mean time between two kills; 0: none', number(0), 10)
     .option('--server-kill-seconds <n>', 'mean time between two kills; 0: none', number(0), 60)
+    .option('--keep <folder>', 'write the histories and the ledger of whatever is found there')
     .option('--json', 'print the result as JSON');
   program.parse();
-  const { json, seed = randomUUID().slice(0, 8), ...rest } = program.opts<Partial<ChaosOptions> & { json?: true }>();
+  const {
+    json,
+    keep,
+    seed = randomUUID().slice(0, 8),
+    ...rest
+  } = program.opts<Partial<ChaosOptions> & { json?: true; keep?: string }>();
   const options = { seed, ...rest } as ChaosOptions;
   say(`Seed ${seed}: the same one repeats this plan`);
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort());
-  const result = await runChaos(options, { say, signal: stop.signal });
+  const result = await runChaos(options, { say, signal: stop.signal, ...(keep !== undefined && { keep }) });
   process.stdout.write(`${json === true ? JSON.stringify(result) : reportText(result)}\n`);
   process.exitCode = isClean(result) ? 0 : 1;
 }

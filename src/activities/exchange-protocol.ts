@@ -24,13 +24,15 @@ import {
   retryAfterOf,
   type ExchangeMemory,
 } from './exchange-failure.js';
-import type { ExchangeHooks, ExchangeRequest, FoundExchange } from './exchange-request.js';
+import { ExchangeHeldBack, type ExchangeHooks, type ExchangeRequest, type FoundExchange } from './exchange-request.js';
 import { createExchangeSearch, createPatientSearch } from './exchange-search.js';
 import { createExchangeSend, UnreadContentError } from './exchange-send.js';
 import { createFollowBounds } from './follow-bounds.js';
+import { unlessHeld } from './holdable.js';
 import { ProgressReport } from './progress-report.js';
 import { sleep } from './sleep.js';
 
+export { ExchangeHeldBack } from './exchange-request.js';
 export type { ExchangeHooks, ExchangeRequest, FoundExchange } from './exchange-request.js';
 
 /** What runs, finds and ends exchanges. One for a worker. */
@@ -41,7 +43,7 @@ export interface ExchangeProtocol {
    *
    * @param memory What earlier tries know; `newExchangeMemory()` for the first.
    * @throws ExchangeFailure with the failure's class and the memory for the next try (see `retryDecision`).
-   * @throws The signal's reason when it is aborted.
+   * @throws The signal's reason when it is aborted; `ExchangeHeldBack` when it waited for the limits as `hold` was aborted.
    */
   run(request: ExchangeRequest, memory: ExchangeMemory, hooks: ExchangeHooks): Promise<FoundExchange>;
   /**
@@ -144,7 +146,10 @@ export function createExchangeProtocol(deps: {
     const { agentRid, priority } = request;
     const onWait = ({ reason, untilMs }: { reason: string; untilMs?: number }) =>
       report.waiting(LIMIT_WORDS[reason] ?? reason, untilMs);
-    const permit = await governor.acquire({ agentRid, priority, signal: hooks.signal, onWait });
+    const permit = await unlessHeld(hooks.signal, hooks.hold, (signal) =>
+      governor.acquire({ agentRid, priority, signal, onWait }),
+    );
+    if (permit === 'held') throw new ExchangeHeldBack({ ...memory });
     let released = false;
     const release = (outcome: 'ok' | 'refused' | 'other', retryAfterMs?: number) => {
       if (!released) permit.release(outcome, retryAfterMs);

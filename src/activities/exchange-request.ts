@@ -26,6 +26,8 @@ export interface ExchangeRequest {
 export interface ExchangeHooks {
   /** Aborting stops the try: it rejects with the signal's reason, and touches nothing more at the agent. */
   signal: AbortSignal;
+  /** Aborting ends a wait for the agent's limits: nothing is sent then, and the try rejects with `ExchangeHeldBack`. */
+  hold?: AbortSignal;
   /** Text of the answer that an earlier try has seen: it stays until the message is sent anew. */
   textSoFar?: Pick<ExchangeProgress, 'text' | 'textOffset'>;
   /** Called on every change; keep it cheap. */
@@ -36,4 +38,12 @@ export interface ExchangeHooks {
 export interface FoundExchange {
   result: ExchangeResult;
   memory: ExchangeMemory;
+}
+
+/** The try ended while it waited for the agent's limits, as whoever runs it wanted. */
+export class ExchangeHeldBack extends Error {
+  constructor(readonly memory: ExchangeMemory) {
+    super('Held back before it was sent');
+    this.name = 'ExchangeHeldBack';
+  }
 }

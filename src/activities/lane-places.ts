@@ -8,14 +8,19 @@ export interface PlaceTaker {
   readonly left: number;
   /** Begins one more row; false when there is none, or none may be begun. */
   beginOne(): boolean;
+  /** Called when all places have been looked at: there may be nothing left for it to do. */
+  endWhenIdle(): void;
 }
 
 /**
  * The rows at once that the lanes of one batch have in this worker, all together. A lane that has no more rows to begin lends its
  * places to the others, so that none is empty while it ends its last rows and the next shard takes over.
  *
- * 1. The lanes together never walk more rows than their shares add up to.
+ * 1. The lanes begin no row while they walk as many as their shares add up to.
  * 2. What was lent is given back before anything else is begun: as soon as a row ends.
+ *
+ * A lane that ends takes its share along, and not what it has lent: where the next shard runs in another worker, the batch has more
+ * rows at once than it should until those rows have ended, by no more than that share.
  */
 export class LanePlaces {
   readonly #lanes = new Set<PlaceTaker>();
@@ -35,8 +40,11 @@ export class LanePlaces {
     const lanes = [...this.#lanes];
     let free = lanes.reduce((sum, { share, active }) => sum + share - active, 0);
     for (const lane of lanes) while (free > 0 && lane.active < lane.share && lane.beginOne()) free--;
-    if (free <= 0) return;
     // To the one that is nearest its end: lanes that end one after the other leave no gap.
-    for (const lane of lanes.sort((a, b) => a.left - b.left)) while (free > 0 && lane.beginOne()) free--;
+    if (free > 0) {
+      const byEnd = lanes.toSorted((a, b) => a.left - b.left);
+      for (const lane of byEnd) while (free > 0 && lane.beginOne()) free--;
+    }
+    for (const lane of lanes) lane.endWhenIdle();
   }
 }

@@ -100,8 +100,10 @@ export class LanePool {
   async run(signal: AbortSignal, places = new LanePlaces()): Promise<void> {
     const abort = () => {
       this.#isAborted = true;
+      // Before its rows: they may go on at the agent, so that their places are not free.
+      places.remove(this);
       for (const { stop } of this.#walks.values()) stop.abort(signal.reason);
-      this.#endWhenIdle();
+      this.endWhenIdle();
     };
     if (signal.aborted) return abort();
     signal.addEventListener('abort', abort, { once: true });
@@ -110,7 +112,6 @@ export class LanePool {
       this.#isRunning = true;
       this.#places = places;
       places.add(this);
-      this.#endWhenIdle();
     });
     places.remove(this);
     signal.removeEventListener('abort', abort);
@@ -122,8 +123,9 @@ export class LanePool {
     this.#share = share ?? Math.max(1, this.input.concurrency);
     this.#isPaused = paused !== undefined;
     this.#isStopped = stopped !== undefined;
+    this.#holdOrGoOn();
     if (cancelledRows !== undefined) this.#cancelRows(new Set(cancelledRows));
-    this.#fillPlaces();
+    if (this.#isRunning) this.#places.fill();
   }
 
   /** After `run` was aborted: ends everything in flight at the agent, and everything an earlier attempt may have begun. */
@@ -160,7 +162,10 @@ export class LanePool {
     const { tokens, failed } = this.totals();
     const cancelled = countsBefore.cancelled + this.#counts.cancelled;
     const expired = countsBefore.expired + this.#counts.expired;
-    const waiting = walks.map((walk) => walk.waiting()).find((wait) => wait !== undefined);
+    const hasNoPlace = this.#isRunning && walks.length === 0 && this.#mayBegin();
+    const waiting = hasNoPlace
+      ? { waitingFor: 'rows of other lanes to end, which have its places' }
+      : walks.map((walk) => walk.waiting()).find((wait) => wait !== undefined);
     return {
       finished: succeeded + failed + cancelled + expired,
       succeeded,
@@ -189,18 +194,14 @@ export class LanePool {
     this.#active++;
     void work.finally(() => {
       this.#active--;
-      this.#fillPlaces();
+      if (this.#isRunning) this.#places.fill();
+      // Stopped, it has no place any more.
+      this.endWhenIdle();
     });
   }
 
-  #fillPlaces(): void {
-    if (!this.#isRunning) return;
-    this.#places.fill();
-    this.#endWhenIdle();
-  }
-
-  #endWhenIdle(): void {
-    // One that may begin rows waits for places that others have borrowed.
+  /** Of `LanePlaces`: ends, unless rows are walked or may be begun, as soon as others give back what they have borrowed. */
+  endWhenIdle(): void {
     if (!this.#isRunning || this.#active > 0 || this.#mayBegin()) return;
     this.#isRunning = false;
     this.#whenIdle();
@@ -221,7 +222,7 @@ export class LanePool {
     if (leftMs <= 0) return this.#end(walk, EXPIRED);
     const timer = leftMs < MOST_TIMER_MS ? setTimeout(() => stop.abort(new RowStop(EXPIRED)), leftMs) : undefined;
     try {
-      this.#note(row, await walk.run(stop.signal, () => !this.#isPaused));
+      this.#note(row, walk, await walk.run(stop.signal));
     } catch (reason) {
       // Stopped with the lane, the walk stays among those in flight, to be cancelled or left to the next attempt.
       if (reason instanceof RowStop) await this.#end(walk, reason.end);
@@ -247,11 +248,20 @@ export class LanePool {
     }
   }
 
-  #note(row: LaneRow, ended: Awaited<ReturnType<RowWalk['run']>>): void {
+  #note(row: LaneRow, walk: RowWalk, ended: Awaited<ReturnType<RowWalk['run']>>): void {
     this.#walks.delete(row.index);
     if (ended === 'expired') this.#expired.push(row.index);
-    else if (ended === 'heldBack') this.#heldBack.push(row.index);
-    else this.#add(ended);
+    else if (ended !== 'heldBack') this.#add(ended);
+    else if (walk.isBegun) this.#heldBack.push(row.index);
+    else this.#waiting.push(row);
+  }
+
+  /** A pause holds back whatever waits; a stop only what is not begun, as the others go on to their end. */
+  #holdOrGoOn(): void {
+    for (const { walk } of this.#walks.values()) {
+      if (this.#isPaused || (this.#isStopped && !walk.isBegun)) walk.hold();
+      else walk.goOn();
+    }
   }
 
   #add(result: RowResult): void {

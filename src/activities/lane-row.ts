@@ -14,7 +14,13 @@ import {
   newExchangeMemory,
   retryDecision,
 } from './exchange-failure.js';
-import type { ExchangeProtocol, ExchangeRequest, FoundExchange } from './exchange-protocol.js';
+import {
+  ExchangeHeldBack,
+  type ExchangeProtocol,
+  type ExchangeRequest,
+  type FoundExchange,
+} from './exchange-protocol.js';
+import { unlessHeld } from './holdable.js';
 import { sleep } from './sleep.js';
 
 /** What all rows of a lane share. */
@@ -55,6 +61,8 @@ export class RowWalk {
   #memory: ExchangeMemory;
   #progress: ExchangeProgress | undefined;
   #backoff: { reason: string; untilMs: number } | undefined;
+  #isHeld = false;
+  #hold = new AbortController();
 
   constructor(
     private readonly protocol: ExchangeProtocol,
@@ -84,18 +92,35 @@ export class RowWalk {
     return this.row.index;
   }
 
+  /** Something of it may stand in its session, or run at the agent. */
+  get isBegun(): boolean {
+    const { sends, mayBeSent } = this.#currentMemory();
+    return this.#exchanges.length > 0 || sends > 0 || mayBeSent;
+  }
+
+  /** Sends nothing more for now: it comes back when what is under way has ended; at once where it only waits. */
+  hold(): void {
+    this.#isHeld = true;
+    this.#hold.abort();
+  }
+
+  /** Goes on, unless it has come back. */
+  goOn(): void {
+    this.#isHeld = false;
+    if (this.#hold.signal.aborted) this.#hold = new AbortController();
+  }
+
   /**
    * Walks the row to its end. `expired`: the session was gone before anything was answered, so another one may do.
-   * `heldBack`: it may not go on for now, and nothing of it is under way.
+   * `heldBack`: it may not go on for now (`hold`), and nothing of it is under way.
    *
-   * @param mayGoOn Asked before a further turn, and before a turn is tried again.
    * @throws The signal's reason, when it is aborted; the exchange in flight, if any, goes on at the agent.
    */
-  async run(signal: AbortSignal, mayGoOn: () => boolean = () => true): Promise<RowResult | 'expired' | 'heldBack'> {
+  async run(signal: AbortSignal): Promise<RowResult | 'expired' | 'heldBack'> {
     try {
       while (this.#exchanges.length < this.row.turns.length) {
-        if (this.#exchanges.length > 0 && !mayGoOn()) return 'heldBack';
-        const found = await this.#exchange(signal, mayGoOn);
+        if (this.#isHeld) return 'heldBack';
+        const found = await this.#exchange(signal);
         if (found === 'heldBack') return found;
         this.#take(found);
       }
@@ -161,27 +186,30 @@ export class RowWalk {
   }
 
   /** One turn, tried again as its failures ask for. */
-  async #exchange(signal: AbortSignal, mayGoOn: () => boolean): Promise<FoundExchange | 'heldBack'> {
+  async #exchange(signal: AbortSignal): Promise<FoundExchange | 'heldBack'> {
     const startedMs = Date.now();
     const request = this.#request();
     for (;;) {
       try {
         const onProgress = (progress: ExchangeProgress) => void (this.#progress = progress);
-        return await this.protocol.run(request, this.#memory, { signal, onProgress });
+        return await this.protocol.run(request, this.#memory, { signal, hold: this.#hold.signal, onProgress });
       } catch (error) {
-        if (signal.aborted || !(error instanceof ExchangeFailure)) throw error;
+        const mayGoOn = error instanceof ExchangeFailure || error instanceof ExchangeHeldBack;
+        if (signal.aborted || !mayGoOn) throw error;
         this.#memory = error.memory;
         this.#progress = undefined;
-        const decision = retryDecision(error);
-        if (decision === 'final') throw error;
-        await this.#waitToRetry(error, startedMs, decision.retryAfterMs, signal);
-        if (!mayGoOn()) return 'heldBack';
+        if (error instanceof ExchangeFailure) await this.#waitToRetry(error, startedMs, signal);
+        if (this.#isHeld) return 'heldBack';
       }
     }
   }
 
-  async #waitToRetry(failure: ExchangeFailure, startedMs: number, afterMs: number, signal: AbortSignal): Promise<void> {
-    const untilMs = Date.now() + afterMs;
+  /** Waits until a failed turn may be tried again, or is held back. @throws The failure, when it may not. */
+  async #waitToRetry(failure: ExchangeFailure, startedMs: number, signal: AbortSignal): Promise<void> {
+    const decision = retryDecision(failure);
+    if (decision === 'final') throw failure;
+    const { retryAfterMs } = decision;
+    const untilMs = Date.now() + retryAfterMs;
     if (untilMs - startedMs > DEFAULTS.exchangeTimeoutMs.batch) {
       const hours = DEFAULTS.exchangeTimeoutMs.batch / 3_600_000;
       const message = `Gave up after ${hours} hours; the last failure: ${failure.error.errorName}: ${failure.error.message}`;
@@ -193,7 +221,7 @@ export class RowWalk {
     }
     this.#backoff = { reason: `the next try after ${failure.error.errorName}`, untilMs };
     try {
-      await sleep(afterMs, signal);
+      await unlessHeld(signal, this.#hold.signal, (either) => sleep(retryAfterMs, either));
     } finally {
       this.#backoff = undefined;
     }

@@ -8,6 +8,7 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   log,
+  patched,
   proxyActivities,
   setCurrentDetails,
   setHandler,
@@ -59,6 +60,8 @@ const hurriedRounds = (shard: number): number => 2 + (shard % 3);
 
 /** What the batch has said: rows at once, and whether the shard may run. */
 interface Turn {
+  /** It is among the first of its batch, and may open sessions before the batch is there. */
+  isFirst?: true;
   prepared?: number;
   /** 0: the batch has fewer rows at once than shards that run, and this one waits. */
   admitted?: number;
@@ -82,12 +85,12 @@ const mayPrepare = (turn: Turn): boolean => mayRun(turn) || (turn.prepared !== u
  * its history. `collectResults` reads the results there, in all cases.
  */
 export async function batchShardWorkflow(input: BatchShardInput): Promise<BatchShardResult> {
-  const { sessionsAtStart } = input;
-  const turn: Turn = {
-    isPaused: false,
-    cancelledRows: new Set(),
-    ...(sessionsAtStart !== undefined && { prepared: sessionsAtStart }),
-  };
+  const turn: Turn = { isPaused: false, cancelledRows: new Set() };
+  // A worker that does not know of it may have begun this run.
+  if (input.sessionsAtStart !== undefined && patched('sessions-at-start')) {
+    turn.prepared = input.sessionsAtStart;
+    turn.isFirst = true;
+  }
   setHandler(prepareShardSignal, ({ concurrency }) => void (turn.prepared ??= concurrency), {
     description: 'Open the sessions: the turn of this shard comes next',
   });
@@ -146,7 +149,7 @@ async function workOff(input: BatchShardInput, rows: ShardRows, turn: Turn): Pro
   for (let lane = 1; rows.remaining > 0 && turn.stopped === undefined; lane++) {
     describe(input, rows, '**opening sessions**');
     // Admitted before it could prepare, or soon: a short first lane runs while the sessions of the next one are opened.
-    const isHurried = lane === 1 && (turn.admitted ?? input.sessionsAtStart) !== undefined;
+    const isHurried = lane === 1 && (turn.isFirst === true || turn.admitted !== undefined);
     const concurrency = turn.admitted ?? turn.prepared ?? 1;
     const most = isHurried ? hurriedRounds(input.shard) * concurrency : Infinity;
     await unlessStopped(turn, () => openSessions(input, rows, { lane, concurrency, most }));

@@ -8,6 +8,8 @@ import {
   cancelBatch,
   collectResults,
   describeBatch,
+  pauseBatch,
+  resumeBatch,
   runBatch,
   submitBatch,
 } from '../../src/client/batch.js';
@@ -238,6 +240,23 @@ describe('a batch', () => {
     });
     expect(summary.counts.succeeded).toBe(100);
     expect(told.some(({ waitingFor }) => waitingFor !== undefined)).toBe(true);
+  });
+
+  test('paused while its rows wait for the limit, sends none of them until it is resumed', async () => {
+    const { rig } = stage;
+    rig.simulator.changeSettings({ limits: { requestsPerSecond: 2, style: 'agent' } });
+    const batch = submission(questions(40), { concurrency: 20 });
+    const running = runBatch(rig.client, batch, new Outcomes());
+    await until('many rows wait for the limit', () => totals().landed >= 3 && totals().sessionsCreated === 40);
+    await pauseBatch(rig.client, batch.batchId);
+    const shard = rig.client.client.workflow.getHandle(batchShardWorkflowId(batch.batchId, 0));
+    await until('its lanes have come back', async () => (await shard.describe()).raw.pendingActivities?.length === 0);
+    const sent = totals().landed;
+    expect(sent).toBeLessThan(20);
+    rig.simulator.changeSettings({ limits: {} });
+    await resumeBatch(rig.client, batch.batchId);
+    expect((await running).counts.succeeded).toBe(40);
+    expect(totals().landed).toBe(40);
   });
 
   test('tells that no worker answers, instead of hanging', async () => {

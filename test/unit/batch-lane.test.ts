@@ -3,7 +3,12 @@ import { ActivityCancellationDetails, ApplicationFailure } from '@temporalio/com
 import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { ExchangeFailure, type ExchangeMemory } from '../../src/activities/exchange-failure.js';
-import type { ExchangeHooks, ExchangeProtocol, ExchangeRequest } from '../../src/activities/exchange-protocol.js';
+import {
+  ExchangeHeldBack,
+  type ExchangeHooks,
+  type ExchangeProtocol,
+  type ExchangeRequest,
+} from '../../src/activities/exchange-protocol.js';
 import { BatchWatches } from '../../src/activities/batch-watch.js';
 import { LanePlaces } from '../../src/activities/lane-places.js';
 import { type EarlierAttempt, LanePool } from '../../src/activities/lane-pool.js';
@@ -29,6 +34,8 @@ class FakeAgent implements ExchangeProtocol {
   /** Texts of exchanges that stand in their sessions. */
   readonly landed = new Set<string>();
   peak = 0;
+  /** Exchanges that wait for a limit. */
+  waiting = 0;
   #inFlight = 0;
   answer: (request: ExchangeRequest, memory: ExchangeMemory) => ReturnType<typeof textOf> = textOf;
   whileAnswering: (signal: AbortSignal) => Promise<void> = () => Promise.resolve();
@@ -40,6 +47,7 @@ class FakeAgent implements ExchangeProtocol {
       this.looked.push(request.text);
       if (this.landed.has(request.text)) return { result: textOf(request), memory };
     }
+    if (request.text.includes('limit')) await this.#untilHeld(hooks, memory);
     memory.sends++;
     memory.mayBeSent = true;
     hooks.onProgress?.({ phase: 'sending', text: '', textOffset: 0, ...memory });
@@ -53,6 +61,18 @@ class FakeAgent implements ExchangeProtocol {
       return { result, memory };
     } finally {
       this.#inFlight--;
+    }
+  }
+
+  /** Waits for a limit that lets nothing in. */
+  async #untilHeld({ signal, hold }: ExchangeHooks, memory: ExchangeMemory): Promise<never> {
+    this.waiting++;
+    try {
+      return await Promise.race([untilAborted(signal), untilAborted(hold!)]);
+    } catch (reason) {
+      throw reason === hold?.reason ? new ExchangeHeldBack({ ...memory }) : reason;
+    } finally {
+      this.waiting--;
     }
   }
 
@@ -399,6 +419,40 @@ describe('a lane does what is asked of its batch:', () => {
     expect(made.result()).toMatchObject({ results: [{ id: 'q0' }, { id: 'q1' }], begun: [] });
   });
 
+  test('paused, it takes back what waits for a limit, as if it had not been begun, unless something was answered', async () => {
+    const { agent, made, run, letGo } = pool([row(0, 'limit'), row(1, 'a', 'then the limit'), row(2, 'b')]);
+    const running = run();
+    letGo();
+    await until(() => agent.waiting === 2);
+    made.apply(paused);
+    await running;
+    expect([agent.sent, agent.waiting]).toEqual([['a'], 0]);
+    expect(made.result()).toEqual({ results: [], expired: [], begun: [1] });
+  });
+
+  test('paused and resumed while rows wait for a limit, it has them wait again', async () => {
+    const { agent, made, run, letGo, abort } = pool([row(0, 'limit'), row(1, 'a')]);
+    const running = run();
+    await until(() => agent.waiting === 1);
+    made.apply(paused);
+    made.apply({});
+    await until(() => agent.waiting === 1 && agent.requests.length === 3);
+    letGo();
+    await until(() => made.progress().succeeded === 1);
+    abort();
+    await running;
+  });
+
+  test('stopped, it leaves what waits for a limit, and takes what is begun to its end', async () => {
+    const { agent, made, run, letGo } = pool([row(0, 'limit'), row(1, 'a', 'b')]);
+    const running = run();
+    await until(() => agent.waiting === 1);
+    made.apply({ stopped: 'maxTokens' });
+    await untilHavingLetGo(letGo, () => made.progress().finished === 1);
+    await running;
+    expect([agent.sent, made.result().begun, Object.keys(statuses(made.result()))]).toEqual([['a', 'b'], [], ['q1']]);
+  });
+
   test('paused and resumed, it goes on', async () => {
     const { agent, made, run, letGo } = pool();
     const running = run();
@@ -474,6 +528,33 @@ describe('a lane does what is asked of its batch:', () => {
     expect(other.agent.sent).toEqual(['0', '1', '2', '3']);
     for (const { letGo, made } of [other, next]) await untilHavingLetGo(letGo, () => made.progress().finished === 6);
     await Promise.all([runs[1], waiting]);
+  });
+
+  test('stopped while its rows go on at the agent, leaves its places empty', async () => {
+    const places = new LanePlaces();
+    const [stopped, other] = [pool(), pool()];
+    const runs = [stopped.run(places), other.run(places)];
+    stopped.abort();
+    await runs[0];
+    expect(other.agent.sent).toEqual(['0', '1']);
+    await untilHavingLetGo(other.letGo, () => other.made.progress().finished === 6);
+    await runs[1];
+  });
+
+  test('comes back from waiting for borrowed places when a bound of the batch is reached', async () => {
+    let isReached = false;
+    const places = new LanePlaces();
+    const [ending, other] = [pool([row(0, 'last')]), pool(rows, first, () => isReached)];
+    const runs = [ending.run(places), other.run(places)];
+    ending.letGo();
+    await runs[0];
+    const held = pool(rows, first, () => isReached);
+    const holding = held.run(places);
+    expect(held.made.progress()).toMatchObject({ running: 0, waitingFor: expect.stringContaining('other lanes') });
+    isReached = true;
+    for (let n = 0; n < 4; n++) other.letGo();
+    await Promise.all([runs[1], holding]);
+    expect(held.agent.sent).toEqual([]);
   });
 
   test('comes back from waiting for borrowed places when it is paused or stopped', async () => {

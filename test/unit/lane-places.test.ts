@@ -19,6 +19,10 @@ class FakeLane implements PlaceTaker {
     return true;
   }
 
+  endWhenIdle(): void {
+    // It ends when the test says so.
+  }
+
   end(): void {
     this.active--;
     this.places.fill();
