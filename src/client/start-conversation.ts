@@ -10,6 +10,11 @@ import type { ConversationInput, ConversationSnapshot } from '../protocol/conver
 import { legacyQuery, outcomeQuery } from '../protocol/conversation.js';
 import type { ExchangeOutcome } from '../protocol/exchange.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
+import {
+  type InternalWorkflowStartOptions,
+  InternalWorkflowStartOptionsSymbol,
+} from '@temporalio/client/lib/internal.js';
+import { v5 as uuidV5 } from 'uuid';
 import { optionsProblem } from '../protocol/conversation-options.js';
 import { summaryLine } from '../protocol/summary-line.js';
 import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
@@ -31,34 +36,61 @@ export interface ConversationTarget {
 /** Time that an ended conversation has to tell what it has answered (milliseconds). */
 const QUERY_TIMEOUT_MS = 10_000;
 
+/** What there was of a conversation before it is begun. */
+export interface EarlierConversation {
+  /** All that it has recorded, so that no message of it is asked again, and its session, when it ended of itself (closed or idle). */
+  input?: { snapshot: ConversationSnapshot };
+  /** Of the message asked for, which it had answered already. */
+  outcome?: ExchangeOutcome;
+  /** Its last run; absent when there was none. */
+  runId?: string;
+}
+
 /**
- * What a conversation that has ended leaves to the one that follows it under the same id: all that it has recorded, so that no
- * message of it is asked again, and its session, when it ended of itself (closed or idle). `outcome`: that of a message which it
- * had answered already. `running`: somebody has begun it in this moment, or it has just rolled over; it can be talked to.
+ * What a conversation that has ended leaves to the one that follows it under the same id. `running`: somebody has begun it in this
+ * moment, or it has just rolled over; it can be talked to.
  */
 export async function beforeReopening(
   context: ClientContext,
   conversationId: string,
   messageId: string,
-): Promise<{ input?: { snapshot: ConversationSnapshot }; outcome?: ExchangeOutcome } | 'running'> {
+): Promise<EarlierConversation | 'running'> {
   const handle = context.client.workflow.getHandle(conversationId);
   try {
-    const { status, type } = await handle.describe();
-    if (type !== WORKFLOW_TYPES.conversation) return {};
+    const { status, type, runId } = await handle.describe();
+    if (type !== WORKFLOW_TYPES.conversation) return { runId };
     if (runStatus({ status }) === 'running') return 'running';
     const query = <T>(run: (asked: WorkflowHandle) => Promise<T>) =>
       queryWorker(context, conversationId, QUERY_TIMEOUT_MS, run);
-    const known = await query((asked) => asked.query(outcomeQuery, { messageId }));
-    if (known.state === 'finished') return { outcome: known.outcome };
+    const known = await query((asked) => asked.query(outcomeQuery, { messageId })).catch(absentWhereNeverBegun);
+    if (known === undefined) return { runId };
+    if (known.state === 'finished') return { outcome: known.outcome, runId };
     const legacy = await query((asked) => asked.query(legacyQuery)).catch(absentOnOlderWorkers);
-    if (legacy === undefined) return {};
+    if (legacy === undefined) return { runId };
     const { session, ...recorded } = legacy;
     const goesOn = status.name === 'COMPLETED' && session !== undefined;
-    return { input: { snapshot: { ...recorded, ...(goesOn && { session }), lastActiveMs: Date.now() } } };
+    return { input: { snapshot: { ...recorded, ...(goesOn && { session }), lastActiveMs: Date.now() } }, runId };
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError || endedBeforeItBegan(error)) return {};
+    if (error instanceof WorkflowNotFoundError) return {};
     throw error;
   }
+}
+
+/** Namespace of the ids by which Temporal knows a start again; a value of our own. */
+const START_IDS = '0b8d1d0e-5f7e-4c39-9a52-3c1c9a7f7a58';
+
+/**
+ * Options by which a conversation is begun once after the run that was seen last. Of several callers who have seen that run, the
+ * first begins it; the others are led to what it has begun, even if that has ended again: what it has recorded, they have not
+ * seen.
+ *
+ * Temporal answers a start whose request id is that of the newest run with that run, as it would a start that is sent again.
+ */
+export function onceAfter(
+  conversationId: string,
+  { runId = '' }: Pick<EarlierConversation, 'runId'>,
+): Pick<InternalWorkflowStartOptions, typeof InternalWorkflowStartOptionsSymbol> {
+  return { [InternalWorkflowStartOptionsSymbol]: { requestId: uuidV5(`${conversationId}/${runId}`, START_IDS) } };
 }
 
 /** A worker that is older than this client does not know the query: the conversation then begins anew. */
@@ -67,9 +99,9 @@ function absentOnOlderWorkers(error: unknown): undefined {
 }
 
 /** Terminated before any worker had seen it: it has recorded nothing. */
-function endedBeforeItBegan(error: unknown): boolean {
+function absentWhereNeverBegun(error: unknown): undefined {
   const status = grpcStatus(error);
-  return status?.code === GRPC.failedPrecondition && status.details.includes('closed before');
+  if (status?.code !== GRPC.failedPrecondition || !status.details.includes('closed before')) throw error;
 }
 
 /** How a conversation is started: its id, input, and what operators see of it. @throws InvalidCallError */

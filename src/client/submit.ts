@@ -5,7 +5,7 @@ import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
 import type { ClientContext } from './connection.js';
 import { ConversationNotFoundError } from './errors.js';
 import type { ConversationTarget } from './start-conversation.js';
-import { beforeReopening, startOptions } from './start-conversation.js';
+import { beforeReopening, onceAfter, startOptions } from './start-conversation.js';
 import { translateError } from './translate-error.js';
 
 /** Submits without waiting: signals the conversation that runs, else one that it starts. */
@@ -28,11 +28,22 @@ export async function submit(
     const before = isNew ? {} : await beforeReopening(context, conversationId, message.messageId);
     if (before === 'running') return await submit(context, target, message);
     if (before.outcome !== undefined) return;
-    await workflow.signalWithStart(WORKFLOW_TYPES.conversation, {
-      ...startOptions(context, conversationId, { ...start, ...before.input }, message.text),
-      signal: submitSignal,
-      signalArgs: [message],
+    const options = startOptions(context, conversationId, { ...start, ...before.input }, message.text);
+    if (isNew) {
+      await workflow.signalWithStart(WORKFLOW_TYPES.conversation, {
+        ...options,
+        signal: submitSignal,
+        signalArgs: [message],
+      });
+      return;
+    }
+    // In two steps: a signal with a start begins the conversation again, whatever has been meanwhile.
+    await workflow.start(WORKFLOW_TYPES.conversation, {
+      ...options,
+      ...onceAfter(conversationId, before),
+      workflowIdConflictPolicy: 'USE_EXISTING',
     });
+    return await submit(context, target, message);
   } catch (error) {
     throw translateError(error, context, conversationId);
   }
