@@ -41,7 +41,7 @@ interface Case {
 const atOnce = (calls: number): UntoldLimit => ({ kind: 'atOnce', calls });
 const perSecond = (calls: number, burst: number): UntoldLimit => ({ kind: 'perSecond', calls, burst });
 const halvedAndDoubled = (whole: UntoldLimit, half: UntoldLimit): Phase[] => [
-  { limit: whole, seconds: 25, settleSeconds: 10 },
+  { limit: whole, seconds: 25, settleSeconds: 10, name: '10 s after the start' },
   { limit: half, seconds: 45, settleSeconds: 30, name: '30 s after it was halved' },
   { limit: whole, seconds: 45, settleSeconds: 30, name: '30 s after it was doubled' },
 ];
