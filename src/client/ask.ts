@@ -14,7 +14,7 @@ import { runStatus } from './describe-conversation.js';
 import type { EndStatus } from './errors.js';
 import { ConversationEndedError, ConversationNotFoundError, UnansweredError } from './errors.js';
 import type { ConversationTarget } from './start-conversation.js';
-import { beforeReopening, onceAfter, startOptions } from './start-conversation.js';
+import { beforeReopening, beginOnce, startOptions } from './start-conversation.js';
 import { withUpdateSlot } from './update-slots.js';
 import { applicationFailureOf, GRPC, grpcStatus, translateError } from './translate-error.js';
 
@@ -197,20 +197,18 @@ async function startAsk(
   const before = isNew ? {} : await beforeReopening(context, conversationId, message.messageId);
   if (before === 'running') return startAsk(context, target, message);
   if (before.outcome !== undefined) return { outcome: before.outcome };
-  const options = {
-    ...startOptions(context, conversationId, { ...start, ...before.input }, message.text),
-    ...onceAfter(conversationId, before),
-    workflowIdConflictPolicy: 'USE_EXISTING' as const,
-  };
-  if (before.runId !== undefined) {
-    // In two steps: an update cannot be sent along with a start that leads to a run which has ended.
-    await context.client.workflow.start(WORKFLOW_TYPES.conversation, options);
+  const options = startOptions(context, conversationId, { ...start, ...before.input }, message.text);
+  if (!isNew) {
+    await beginOnce(context, conversationId, before, options);
     return startAsk(context, target, message);
   }
   const handle = await context.client.workflow.startUpdateWithStart(askUpdate, {
     ...update,
     waitForStage: WorkflowUpdateStage.ACCEPTED,
-    startWorkflowOperation: new WithStartWorkflowOperation(WORKFLOW_TYPES.conversation, options),
+    startWorkflowOperation: new WithStartWorkflowOperation(WORKFLOW_TYPES.conversation, {
+      ...options,
+      workflowIdConflictPolicy: 'USE_EXISTING',
+    }),
   });
   return { handle };
 }

@@ -80,17 +80,27 @@ export async function beforeReopening(
 const START_IDS = '0b8d1d0e-5f7e-4c39-9a52-3c1c9a7f7a58';
 
 /**
- * Options by which a conversation is begun once after the run that was seen last. Of several callers who have seen that run, the
- * first begins it; the others are led to what it has begun, even if that has ended again: what it has recorded, they have not
- * seen.
+ * Begins a conversation once after the run that was seen last. Of several callers who have seen that run, the first begins it; the
+ * others are led to what it has begun, even if that has ended again: what it has recorded, they have not seen.
  *
- * Temporal answers a start whose request id is that of the newest run with that run, as it would a start that is sent again.
+ * Temporal answers a start whose request id is that of the newest run with that run, as it would a start that is sent again. No
+ * message can come along: Temporal has no request id for a start with a signal, and fails a start with an update for 20 s where
+ * the run has ended.
  */
-export function onceAfter(
+export async function beginOnce(
+  { client }: ClientContext,
   conversationId: string,
   { runId = '' }: Pick<EarlierConversation, 'runId'>,
-): Pick<InternalWorkflowStartOptions, typeof InternalWorkflowStartOptionsSymbol> {
-  return { [InternalWorkflowStartOptionsSymbol]: { requestId: uuidV5(`${conversationId}/${runId}`, START_IDS) } };
+  options: ReturnType<typeof startOptions>,
+): Promise<void> {
+  const onceAfter: Partial<InternalWorkflowStartOptions> = {
+    [InternalWorkflowStartOptionsSymbol]: { requestId: uuidV5(`${conversationId}/${runId}`, START_IDS) },
+  };
+  await client.workflow.start(WORKFLOW_TYPES.conversation, {
+    ...options,
+    ...onceAfter,
+    workflowIdConflictPolicy: 'USE_EXISTING',
+  });
 }
 
 /** A worker that is older than this client does not know the query: the conversation then begins anew. */

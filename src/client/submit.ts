@@ -5,7 +5,7 @@ import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
 import type { ClientContext } from './connection.js';
 import { ConversationNotFoundError } from './errors.js';
 import type { ConversationTarget } from './start-conversation.js';
-import { beforeReopening, onceAfter, startOptions } from './start-conversation.js';
+import { beforeReopening, beginOnce, startOptions } from './start-conversation.js';
 import { translateError } from './translate-error.js';
 
 /** Submits without waiting: signals the conversation that runs, else one that it starts. */
@@ -37,12 +37,7 @@ export async function submit(
       });
       return;
     }
-    // In two steps: a signal with a start begins the conversation again, whatever has been meanwhile.
-    await workflow.start(WORKFLOW_TYPES.conversation, {
-      ...options,
-      ...onceAfter(conversationId, before),
-      workflowIdConflictPolicy: 'USE_EXISTING',
-    });
+    await beginOnce(context, conversationId, before, options);
     return await submit(context, target, message);
   } catch (error) {
     throw translateError(error, context, conversationId);
