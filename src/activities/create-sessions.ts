@@ -103,7 +103,7 @@ async function openSession(
 
 async function openOnce({ api, governor }: SessionDependencies, row: Row, signal: AbortSignal): Promise<string> {
   const { agentRid, agentVersion } = row;
-  const permit = await governor.acquire({ agentRid, priority: 'batch', signal });
+  const permit = await governor.acquire({ agentRid, kind: 'session', priority: 'batch', signal });
   try {
     const { rid } = await api.createSession({ agentRid, ...(agentVersion !== undefined && { agentVersion }), signal });
     permit.release('ok');

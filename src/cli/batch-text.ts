@@ -49,7 +49,7 @@ export function batchLines({ progress, settings, control, ...batch }: BatchDescr
     ['deadline', bounds.deadline && localTime(bounds.deadline)],
     ['most tokens', bounds.maxTokens?.toString()],
     ['most failures', bounds.maxFailures?.toString()],
-    ['rows cancelled', control.cancelledRows && someOf(control.cancelledRows)],
+    ['cancel asked', control.cancelledRows && someOf(control.cancelledRows)],
     ['agent', settings?.agentRid],
     ['version', settings && (settings.agentVersion ?? 'latest published')],
     ['canary', settings?.canary && `${settings.canary.percent} % of the rows to ${settings.canary.agentVersion}`],

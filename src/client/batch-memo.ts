@@ -33,7 +33,8 @@ export async function describedBatch(
   try {
     const description = await context.client.workflow.getHandle(workflowId).describe();
     const memo = batchMemo(description);
-    if (memo !== undefined) return { description, memo };
+    // A shard's has the id of its batch.
+    if (memo?.batchId === batchId) return { description, memo };
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw translateError(error, context, workflowId);
   }

@@ -278,15 +278,18 @@ class BatchLooker {
   }
 
   #rate(progress: BatchProgress): void {
+    // What stood still, and what was only left, says nothing of the pace.
+    if (progress.state !== 'running') this.#samples = [];
     const atMs = Date.now();
-    const ended = endedRows(progress);
+    const ended = progress.succeeded + progress.failed;
     this.#samples.push({ atMs, ended });
     this.#samples = this.#samples.filter((sample) => atMs - sample.atMs <= RATE_SPAN_MS);
     const [first] = this.#samples;
     if (first === undefined || first.atMs === atMs) return;
     progress.rowsPerSecond = (1_000 * (ended - first.ended)) / (atMs - first.atMs);
-    if (progress.state !== 'running') return;
-    if (progress.rowsPerSecond > 0) progress.etaSeconds = (progress.rowCount - ended) / progress.rowsPerSecond;
+    if (progress.rowsPerSecond > 0) {
+      progress.etaSeconds = (progress.rowCount - endedRows(progress)) / progress.rowsPerSecond;
+    }
   }
 }
 

@@ -8,12 +8,8 @@ const MOST_ID_CHARACTERS = 200;
 /** Sees that a submission can be meant, before its rows are read. @throws InvalidCallError */
 export function checkSubmission(submission: BatchSubmission): void {
   const { batchId, agentRid, agentVersion, concurrency, bounds, canary, callTimeoutMs } = submission;
-  // eslint-disable-next-line no-control-regex -- control characters are what is refused
-  if (batchId.length < 1 || batchId.length > MOST_ID_CHARACTERS || /[\u0000-\u001f]/.test(batchId)) {
-    throw new InvalidCallError(
-      `Cannot submit a batch without a usable id: give it 1 to ${MOST_ID_CHARACTERS} characters`,
-    );
-  }
+  const problem = idProblem(batchId);
+  if (problem !== undefined) throw new InvalidCallError(`Cannot submit a batch without a usable id: ${problem}`);
   if (agentRid === '') throw new InvalidCallError('Cannot submit a batch without an agent: give its agentRid');
   if (concurrency !== undefined) checkConcurrency(concurrency);
   checkPositive('a call timeout of %s ms', callTimeoutMs);
@@ -23,6 +19,18 @@ export function checkSubmission(submission: BatchSubmission): void {
     throw new InvalidCallError(`Cannot run a batch until "${bounds.deadline}": give the deadline as an ISO 8601 time`);
   }
   if (canary !== undefined) checkCanary(canary, agentVersion);
+}
+
+/** What is wrong with a batch id, with a remedy. */
+function idProblem(batchId: string): string | undefined {
+  if (batchId === '') return 'it is empty; give it some characters';
+  if (batchId.length > MOST_ID_CHARACTERS) {
+    return `it has ${batchId.length} characters; give it at most ${MOST_ID_CHARACTERS}`;
+  }
+  // eslint-disable-next-line no-control-regex -- control characters are what is refused
+  if (/[\u0000-\u001f\u007f]/.test(batchId)) return 'it holds a control character, such as a line break; leave it out';
+  const own = /\/(?:shard|row)-\d+$/.exec(batchId);
+  return own === null ? undefined : `it ends as the parts of a batch do (${own[0]}); give it another end`;
 }
 
 /** @throws InvalidCallError */

@@ -31,7 +31,11 @@ export async function queryWorker<T>(
   try {
     return await connection.withDeadline(Date.now() + timeoutMs, () => run(handle));
   } catch (error) {
-    throw unanswered(error, workflowId, taskQueue) ?? error;
+    const failure = unanswered(error, workflowId, taskQueue);
+    if (failure === undefined) throw error;
+    // It may be on another task queue than those of the client's, which nobody polls.
+    const own = (await handle.describe()).taskQueue;
+    throw (await workersOf(context, { taskQueue: own })).length === 0 ? new NoWorkerError(own) : failure;
   }
 }
 

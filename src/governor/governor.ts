@@ -14,6 +14,11 @@ export interface GovernorOptions extends Ceilings {
 /** A request for the right to make one call. */
 export interface AcquireInput {
   agentRid: string;
+  /**
+   * What is called. The limits of an agent's model count its exchanges alone: calls that open sessions are fast and never refused by
+   * them, so each kind is learned by itself. Default `exchange`.
+   */
+  kind?: 'exchange' | 'session';
   priority: Priority;
   /** Ends the wait; its reason is thrown as it is. */
   signal?: AbortSignal | undefined;
@@ -29,26 +34,32 @@ export interface Governor {
    * @throws the signal's reason.
    */
   acquire(input: AcquireInput): Promise<Permit>;
-  /** What is known of the agent's limits; undefined when it was never called. */
+  /** What is known of the limits of the agent's exchanges; undefined when it was never called. */
   status(agentRid: string): GateStatus | undefined;
   /** The agents that were called so far. */
   agentRids(): string[];
 }
 
-/** Makes a governor. Its ceilings hold for each agent of this process. */
+/**
+ * Makes a governor. Its ceilings hold for each agent of this process, over both kinds of calls: where there are any, the kinds share
+ * what is learned, too.
+ */
 export function createGovernor(options: GovernorOptions = {}): Governor {
   const { now = Date.now, random = Math.random, ...ceilings } = options;
-  const gates = new Map<string, AgentGate>();
+  const exchangeGates = new Map<string, AgentGate>();
+  const hasCeilings = ceilings.maxConcurrency !== undefined || ceilings.maxPerMinute !== undefined;
+  const gates = { exchange: exchangeGates, session: hasCeilings ? exchangeGates : new Map<string, AgentGate>() };
   const clock: GateClock = { now, random, setTimer };
   return {
     async acquire(input) {
       input.signal?.throwIfAborted();
-      let gate = gates.get(input.agentRid);
-      if (gate === undefined) gates.set(input.agentRid, (gate = new AgentGate(clock, ceilings)));
+      const ofKind = gates[input.kind ?? 'exchange'];
+      let gate = ofKind.get(input.agentRid);
+      if (gate === undefined) ofKind.set(input.agentRid, (gate = new AgentGate(clock, ceilings)));
       return await enter(gate, input);
     },
-    status: (agentRid) => gates.get(agentRid)?.status(),
-    agentRids: () => [...gates.keys()],
+    status: (agentRid) => exchangeGates.get(agentRid)?.status(),
+    agentRids: () => [...exchangeGates.keys()],
   };
 }
 

@@ -113,7 +113,11 @@ describe('checkSubmission()', () => {
     [{ bounds: { maxFailures: 1.5 } }, /a bound of 1.5 failures/],
     [{ callTimeoutMs: -1 }, /a call timeout of -1 ms/],
     [{ concurrency: 0 }, /0 rows at once/],
-    [{ batchId: '' }, /without a usable id/],
+    [{ batchId: '' }, /without a usable id: it is empty/],
+    [{ batchId: 'x'.repeat(201) }, /it has 201 characters; give it at most 200/],
+    [{ batchId: 'two\nlines' }, /it holds a control character/],
+    [{ batchId: 'orders/shard-00001' }, /it ends as the parts of a batch do \(\/shard-00001\); give it another end/],
+    [{ batchId: 'orders/row-0000001' }, /\/row-0000001/],
     [{ agentRid: '' }, /without an agent/],
   ])('refuses %j', (wrong, message) => {
     expect(() => checkSubmission({ ...submission, ...wrong })).toThrow(message);

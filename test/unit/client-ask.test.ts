@@ -117,7 +117,7 @@ describe('queryWorker()', () => {
     client: {
       options: { namespace: 'default' },
       connection: { withDeadline: <T>(_deadline: number, run: () => T) => run() },
-      workflow: { getHandle: () => ({}) },
+      workflow: { getHandle: () => ({ describe: () => Promise.resolve({ taskQueue: 'q' }) }) },
       workflowService: { describeTaskQueue: () => Promise.resolve({ pollers }) },
     },
     taskQueue: 'q',

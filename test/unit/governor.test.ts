@@ -64,3 +64,27 @@ test('agents do not share limits', async () => {
   expect(governor.status(other.agentRid)?.pausedUntilMs).toBeUndefined();
   expect(governor.agentRids()).toEqual([agentRid, other.agentRid]);
 });
+
+test('opening sessions says nothing of the limits of exchanges', async () => {
+  const governor = createGovernor();
+  const session = await governor.acquire({ ...batch, kind: 'session' });
+  const exchange = await governor.acquire(batch);
+  session.release('refused', 60_000);
+  expect(governor.status(agentRid)).toMatchObject({ limit: 4, inFlight: 1 });
+  expect(governor.status(agentRid)?.pausedUntilMs).toBeUndefined();
+  exchange.release('ok');
+});
+
+test('a ceiling holds for exchanges and sessions being opened together', async () => {
+  const governor = createGovernor({ maxConcurrency: 1 });
+  const session = await governor.acquire({ ...batch, kind: 'session' });
+  let isGranted = false;
+  const granted = governor.acquire(batch).then((permit) => {
+    isGranted = true;
+    return permit;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(isGranted).toBe(false);
+  session.release('ok');
+  (await granted).release('ok');
+});

@@ -2,6 +2,14 @@ import type { BatchSubmission, SubmittedBatch } from '../../../client/index.js';
 import type { Output } from '../../output.js';
 import { localTime } from '../../output.js';
 
+/** With which bound a batch was submitted. */
+const BOUND_WORDS = {
+  maxTokens: (value: number | undefined) =>
+    value === undefined ? 'without a bound of tokens' : `with ${value} tokens as its bound`,
+  maxFailures: (value: number | undefined) =>
+    value === undefined ? 'without a bound of failures' : `with ${value} failures as its bound`,
+} as const;
+
 /** Says when the batch ends at the latest, and where one that was there already does otherwise than is asked now. */
 export function noteSubmitted(
   { batchId, attached, concurrency, bounds = {} }: SubmittedBatch,
@@ -16,7 +24,12 @@ export function noteSubmitted(
     for (const bound of ['maxTokens', 'maxFailures'] as const) {
       const value = asked.bounds?.[bound];
       if (value === undefined || value === bounds[bound]) continue;
-      output.note(`${there}, with ${bounds[bound] ?? 'no'} as its ${bound}; that stays`);
+      output.note(`${there}, ${BOUND_WORDS[bound](bounds[bound])}; that stays`);
+    }
+    const { deadline } = asked.bounds ?? {};
+    if (deadline !== undefined && deadline !== bounds.deadline) {
+      const own = bounds.deadline === undefined ? 'without a deadline' : `with ${bounds.deadline} as its deadline`;
+      output.note(`${there}, ${own}; that stays`);
     }
   }
   if (bounds.deadline !== undefined) output.note(`Batch ${batchId} ends by ${localTime(bounds.deadline)}`);
