@@ -11,6 +11,7 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   ParentClosePolicy,
+  patched,
   sleep,
   uuid4,
 } from '@temporalio/workflow';
@@ -105,13 +106,14 @@ export async function runRowsAsWorkflows(
         told = { ended, atMs: Date.now() };
         await tellProgress(input, rows);
       }
-      await condition(
-        () =>
-          ended !== seen.ended ||
-          mayBegin() ||
-          turn.stopped !== seen.stopped ||
-          turn.cancelledRows.size !== seen.cancelled,
-      );
+      const hasNews = () =>
+        ended !== seen.ended ||
+        mayBegin() ||
+        turn.stopped !== seen.stopped ||
+        turn.cancelledRows.size !== seen.cancelled;
+      // Rows may run for long beside those that have ended.
+      if (ended > told.ended && patched('rows-are-told-in-time')) await condition(hasNews, TELL_EVERY_MS);
+      else await condition(hasNews);
     }
     return cancelled;
   } catch (error) {

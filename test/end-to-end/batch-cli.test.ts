@@ -364,6 +364,7 @@ describe('--isolation workflow', () => {
     await until('the others have ended', async () => (await show(id)).progress['cancelled'] === 2, 30_000);
     // The first shard has ended, and the last one has its places, too.
     await until('a row has run beside the slow one', () => totals().landed === 3 && totals().inFlight === 1);
+    await until('it is told of', async () => (await show(id)).progress['succeeded'] === 3);
     expect(await run('cancel', id, '--row', 'q0', '--row', 'q4')).toMatchObject({
       code: 0,
       stderr: expect.stringMatching(/Row q0 had ended before\nAsked row q4 to cancel\n/),

@@ -209,6 +209,12 @@ export const batchRuns: Record<string, Story> = {
     return [batch.id, batch.shardId(1)];
   },
 
+  async 'a batch of rows that are runs, which tells of those that have ended beside a slow one'(rig) {
+    const rows = [...questions(2), ...questions(1, slow(8_000))].map((row, n) => ({ ...row, id: `q${n}` }));
+    const batch = await new Batch(rig, rows, 3, 2, { isolation: 'workflow' }).start();
+    return [batch.id, ...batch.shardIds];
+  },
+
   async 'a shard that opens its first sessions before its batch is there'(rig) {
     const batch = new Batch(rig, questions(12, slow(300)), 12, 2, { sessionsAtStart: 2 });
     await batch.startShards();

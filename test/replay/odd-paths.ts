@@ -306,6 +306,7 @@ export const oddPaths: Readonly<Record<string, Readonly<Record<string, Path>>>> 
       signaled('prepareShard'),
       then(of('createSessions', completed), signaled('admitShard')),
     ),
+    'tells of rows that have ended beside one that runs': then(timerFired, sends(batch.shardProgressSignal.name)),
     'opens its first sessions before it hears of its batch': then(
       all(of('createSessions', completed), not(any(signaled('prepareShard'), signaled('admitShard')))),
       signaled('admitShard'),
