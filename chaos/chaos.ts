@@ -1,11 +1,11 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createAgentsApi, staticToken } from '../src/agents-api/index.js';
-import { AipClient } from '../src/client/index.js';
+import { AipClient, listBatches, setBatchConcurrency } from '../src/client/index.js';
 import { type LedgerTotals, type Simulator, startSimulator } from '../src/simulator/index.js';
 import { audit, type Audit } from './audit.js';
 import { type BatchStory, planBatch, playBatch } from './batch-actor.js';
-import { type ChaosClock, chaosClock } from './clock.js';
+import { type ChaosClock, chaosClock, insist } from './clock.js';
 import { type ConversationStory, playConversation, type Stage } from './conversation-actor.js';
 import { planConversation } from './conversation-plan.js';
 import { keepEvidence } from './evidence.js';
@@ -30,6 +30,8 @@ export interface ChaosResult extends Audit {
 
 /** How long what has been cancelled may take to end at the agent, once all is calm (milliseconds). */
 const LAST_END_MS = 90_000;
+/** Rows at once of batches that are the last to end. */
+const HURRIED_CONCURRENCY = 50;
 const WEATHER_MS = 8_000;
 const TERMINATED_EVERY_MS = 5_000;
 
@@ -121,6 +123,7 @@ class Chaos {
       calm(simulator);
       this.#isCalm = true;
       this.say('Calm: what was begun comes to its end ...');
+      await this.#hurryBatches();
       await playing;
       await this.#untilNothingRuns();
       await this.#readRecords();
@@ -168,6 +171,18 @@ class Chaos {
   async #playBatches(stage: Stage): Promise<void> {
     for (let n = 0; this.options.rows > 0 && !stage.clock.over.aborted; n++) {
       this.#batches.push(await playBatch(stage, planBatch(this.#random, n, this.options)));
+    }
+  }
+
+  /** Those that were made slow would take long to their end, with nothing to be seen any more. */
+  async #hurryBatches(): Promise<void> {
+    const { aip } = this.installation;
+    for (const { batchId } of await insist(
+      'list batches',
+      () => listBatches(aip, { state: 'running' }),
+      () => false,
+    )) {
+      await setBatchConcurrency(aip, batchId, HURRIED_CONCURRENCY).catch(() => undefined);
     }
   }
 
