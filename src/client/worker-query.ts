@@ -32,8 +32,8 @@ export async function queryWorker<T>(
     return await connection.withDeadline(Date.now() + timeoutMs, () => run(handle));
   } catch (error) {
     const failure = unanswered(error, workflowId, taskQueue);
-    if (failure === undefined) throw error;
-    // It may be on another task queue than those of the client's, which nobody polls.
+    if (failure === undefined || grpcStatus(error)?.code === GRPC.failedPrecondition) throw failure ?? error;
+    // The time was up: it may be on a task queue that nobody polls, and not on the client's.
     const own = (await handle.describe()).taskQueue;
     throw (await workersOf(context, { taskQueue: own })).length === 0 ? new NoWorkerError(own) : failure;
   }
