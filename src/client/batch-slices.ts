@@ -18,27 +18,17 @@ export function rowsPerShard(rowCount: number, concurrency: number): number {
 }
 
 /**
- * How many of a batch's first slices are made smaller, each larger than the one before: those that begin together must not end
- * together, as each hand-over to the next slice leaves places empty that only a lane in its midst can use. 0 where every lane
- * has one slice only.
- */
-export const firstSlices = (rowCount: number, concurrency: number): number =>
-  rowCount > rowsPerShard(rowCount, concurrency) * lanesAtOnce(concurrency) ? lanesAtOnce(concurrency) : 0;
-
-/**
  * Cuts rows into slices of at most `most` rows and 512 KiB, in their order.
  *
  * @param rowBytes Bytes of each row as JSON.
- * @param growing So many slices grow from a part of `most` to all of it.
  * @returns The number of rows of each slice.
  */
-export function planSlices(rowBytes: readonly number[], most: number, growing = 0): number[] {
+export function planSlices(rowBytes: readonly number[], most: number): number[] {
   const slices: number[] = [];
   let rows = 0;
   let bytes = 0;
   for (const size of rowBytes) {
-    const mostNow = slices.length < growing ? Math.ceil((most * (slices.length + 1)) / growing) : most;
-    if (rows > 0 && (rows >= mostNow || bytes + size > LIMITS.shardBytes)) {
+    if (rows > 0 && (rows >= most || bytes + size > LIMITS.shardBytes)) {
       slices.push(rows);
       rows = 0;
       bytes = 0;

@@ -21,7 +21,7 @@ import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
 import { withCanary } from './batch-canary.js';
 import { BatchExistsError } from './batch-errors.js';
 import { memoOf } from './batch-memo.js';
-import { firstSlices, planSlices, rowsPerShard } from './batch-slices.js';
+import { planSlices, rowsPerShard } from './batch-slices.js';
 import { checkDeadline, checkSubmission } from './batch-submission-check.js';
 import { type BatchRows, surveyRows } from './batch-survey.js';
 import type { ClientContext } from './connection.js';
@@ -113,7 +113,7 @@ export async function submitBatch(context: ClientContext, given: BatchSubmission
     if (begun === undefined) checkDeadline(submission, Date.now());
     else checkSame(batchId, begun, digest);
     const memo = begun ?? newMemo(submission, digest, rowBytes.length);
-    const shardRows = planSlices(rowBytes, memo.rowsPerShard, memo.growingShards);
+    const shardRows = planSlices(rowBytes, memo.rowsPerShard);
     const whole = { ...memo, shardCount: shardRows.length };
     await startShards(context, submission, whole, shardRows);
     const started = await startBatch(context, submission, whole, shardRows);
@@ -140,7 +140,6 @@ function newMemo(submission: BatchSubmission, digest: string, rowCount: number):
     digest,
     rowCount,
     rowsPerShard: rowsPerShard(rowCount, concurrency),
-    growingShards: firstSlices(rowCount, concurrency),
     concurrency,
     submittedAt: new Date().toISOString(),
     ...(source !== undefined && { source }),

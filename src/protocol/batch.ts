@@ -269,10 +269,8 @@ export interface BatchMemo {
   digest: string;
   rowCount: number;
   shardCount: number;
-  /** Most rows of a slice; with the rows and `growingShards` it determines every slice. */
+  /** Most rows of a slice; with the rows it determines every slice. */
   rowsPerShard: number;
-  /** So many of the first slices are smaller, each larger than the one before. Default 0. */
-  growingShards?: number;
   /** Rows at once, as submitted. */
   concurrency: number;
   source?: string;

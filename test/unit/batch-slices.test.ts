@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { firstSlices, planSlices, rowsPerShard } from '../../src/client/batch-slices.js';
+import { planSlices, rowsPerShard } from '../../src/client/batch-slices.js';
 import { surveyRows } from '../../src/client/batch-survey.js';
 import { BatchInputError, type BatchRow, lanesAtOnce } from '../../src/protocol/batch.js';
 import { LIMITS } from '../../src/protocol/defaults.js';
@@ -14,8 +14,8 @@ describe('planSlices()', () => {
       },
     );
     fc.assert(
-      fc.property(rowBytes, fc.integer({ min: 1, max: LIMITS.shardRows }), fc.nat(9), (bytes, most, growing) => {
-        const slices = planSlices(bytes, most, growing);
+      fc.property(rowBytes, fc.integer({ min: 1, max: LIMITS.shardRows }), (bytes, most) => {
+        const slices = planSlices(bytes, most);
         let next = 0;
         for (const rows of slices) {
           expect(rows).toBeGreaterThanOrEqual(1);
@@ -27,18 +27,6 @@ describe('planSlices()', () => {
         expect(next).toBe(bytes.length);
       }),
     );
-  });
-});
-
-describe('firstSlices()', () => {
-  test('has the first slice of each lane larger than the one before, where each lane takes several', () => {
-    expect(firstSlices(2_000, 100)).toBe(5);
-    const small = Array<number>(2_000).fill(1);
-    expect(planSlices(small, rowsPerShard(2_000, 100), 5)).toEqual([40, 80, 120, 160, ...Array<number>(8).fill(200)]);
-  });
-
-  test('leaves the slices of a batch alone of which every lane takes one', () => {
-    expect([firstSlices(300, 20), firstSlices(1, 1_000)]).toEqual([0, 0]);
   });
 });
 
