@@ -55,8 +55,11 @@ export async function runChaos(
     stops.push(() => aip.close());
     const result = await new Chaos(options, say, { aip, simulator, server, workers }).run(signal);
     if (keep !== undefined && result.findings.length > 0) {
-      await keepEvidence(keep, result.findings, { client: aip.client, simulator });
-      say(`What was found is told in ${keep}`);
+      // What was found is told all the same.
+      await keepEvidence(keep, result.findings, { client: aip.client, simulator }).then(
+        () => say(`The histories and the ledger of what was found are in ${keep}`),
+        (error: unknown) => say(`Cannot keep all that belongs to what was found in ${keep}: ${String(error)}`),
+      );
     }
     return result;
   } finally {
@@ -123,8 +126,7 @@ class Chaos {
       calm(simulator);
       this.#isCalm = true;
       this.say('Calm: what was begun comes to its end ...');
-      await this.#hurryBatches();
-      await playing;
+      await Promise.all([playing, this.#hurryBatches()]);
       await this.#untilNothingRuns();
       await this.#readRecords();
     } finally {

@@ -46,7 +46,6 @@ const workflowIdOf = (subject: string): string =>
       ? subject
       : `batch/${subject.split(' ')[0]}`;
 
-function bytesAsText(_key: string, value: unknown): unknown {
-  const bytes = value as { type?: unknown; data?: number[] } | null;
-  return bytes?.type === 'Buffer' && Array.isArray(bytes.data) ? Buffer.from(bytes.data).toString('utf8') : value;
-}
+/** The payloads of a history come as base64. */
+const bytesAsText = (key: string, value: unknown): unknown =>
+  key === 'data' && typeof value === 'string' ? Buffer.from(value, 'base64').toString('utf8') : value;

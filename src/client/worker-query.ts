@@ -33,10 +33,14 @@ export async function queryWorker<T>(
   } catch (error) {
     const failure = unanswered(error, workflowId, taskQueue);
     if (failure === undefined || grpcStatus(error)?.code === GRPC.failedPrecondition) throw failure ?? error;
-    // The time was up: it may be on a task queue that nobody polls, and not on the client's.
-    const own = (await handle.describe()).taskQueue;
-    throw (await workersOf(context, { taskQueue: own })).length === 0 ? new NoWorkerError(own) : failure;
+    throw (await ofUnpolledQueue(context, handle).catch(() => undefined)) ?? failure;
   }
+}
+
+/** A workflow whose answer does not come can be on a task queue that nobody polls, and not on the client's. */
+async function ofUnpolledQueue(context: ClientContext, handle: WorkflowHandle): Promise<NoWorkerError | undefined> {
+  const { taskQueue } = await handle.describe();
+  return (await workersOf(context, { taskQueue })).length === 0 ? new NoWorkerError(taskQueue) : undefined;
 }
 
 /** A query without an answer: the time was up (gRPC calls it so, or cancelled), or the workflow's task fails or never ran. */
