@@ -11,7 +11,7 @@ const mayImport = {
   workflows: ['protocol'],
   activities: ['agents-api', 'governor', 'protocol'],
   'agents-api': [],
-  governor: [],
+  governor: ['protocol'],
   checks: ['protocol'],
   client: ['checks', 'protocol'],
   embedded: [],

@@ -1,5 +1,5 @@
 import { AgentGate, type GateClock, type GateStatus, type Permit, type Priority, type Wait } from './agent-gate.js';
-import type { Ceilings } from './limit-state.js';
+import type { Ceilings } from '../protocol/limits.js';
 
 export type { GateStatus, Permit, Priority, Wait } from './agent-gate.js';
 

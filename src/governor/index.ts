@@ -8,4 +8,4 @@ export {
   type Wait,
   createGovernor,
 } from './governor.js';
-export type { Ceilings } from './limit-state.js';
+export type { Ceilings } from '../protocol/limits.js';
