@@ -12,6 +12,7 @@ const mayImport = {
   activities: ['agents-api', 'governor', 'protocol'],
   'agents-api': [],
   governor: ['protocol'],
+  fleet: ['governor', 'protocol'],
   checks: ['protocol'],
   client: ['checks', 'protocol'],
   embedded: [],

@@ -13,6 +13,7 @@ import {
   type TokenSource,
 } from './agents-api/index.js';
 import type { FoundryConfig, WorkerConfig } from './config.js';
+import { createFleet, type Fleet } from './fleet/fleet.js';
 import { createGovernor } from './governor/governor.js';
 import { DEFAULTS } from './protocol/defaults.js';
 import { batchTaskQueue, interactiveTaskQueue } from './protocol/task-queues.js';
@@ -46,14 +47,24 @@ export async function createAipWorker(
   options: { workflowBundlePath?: string; workflowOptions?: Pick<WorkerOptions, 'maxCachedWorkflows'> } = {},
 ): Promise<AipWorker> {
   const { limits, taskQueue, namespace } = config;
-  const api = createApi(config.foundry);
-  const governor = createGovernor({
-    ...(limits.maxConcurrentCallsPerAgent !== undefined && { maxConcurrency: limits.maxConcurrentCallsPerAgent }),
-  });
-  const activities = createActivities({ api, governor });
   const connection = await NativeConnection.connect(config.temporal);
+  const client = new Client({ connection, namespace });
+  const { logger: log } = Runtime.instance();
   // Stable across restarts (docs/design.md, "Coming back after a death").
   const identity = config.identity ?? `aip-temporal@${hostname()}`;
+  const api = createApi(config.foundry);
+  const fleet = createFleet({
+    client,
+    taskQueue,
+    identity,
+    configured: {
+      ...(limits.maxConcurrentCallsPerAgent !== undefined && { maxConcurrency: limits.maxConcurrentCallsPerAgent }),
+      ...(limits.maxCallsPerMinutePerAgent !== undefined && { maxPerMinute: limits.maxCallsPerMinutePerAgent }),
+    },
+    log,
+  });
+  const governor = createGovernor({ fleet });
+  const activities = createActivities({ api, governor });
   const identities = {
     workflows: `${identity}/workflows`,
     interactive: `${identity}/interactive`,
@@ -91,15 +102,13 @@ export async function createAipWorker(
     }),
   ];
   try {
-    const client = new Client({ connection, namespace });
     const silenceMs = new Map([
       [identities.interactive, SILENCE_BEATS * DEFAULTS.heartbeatThrottleMs.interactive],
       [identities.batch, SILENCE_BEATS * DEFAULTS.heartbeatThrottleMs.batch],
     ]);
-    const { logger: log } = Runtime.instance();
     const besides = (signal: AbortSignal) =>
       lookAfterTheDead({ client, api, governor, taskQueue, silenceMs, log }, signal);
-    return aipWorker(await Promise.all(creating), { identity, connection, api, besides });
+    return aipWorker(await Promise.all(creating), { identity, connection, api, fleet, besides });
   } catch (error) {
     await Promise.allSettled(creating);
     await Promise.allSettled([connection.close(), api.close()]);
@@ -113,11 +122,12 @@ function aipWorker(
     identity: string;
     connection: NativeConnection;
     api: AgentsApi;
+    fleet: Fleet;
     /** Runs besides the tasks, until it is aborted. Does not throw. */
     besides: (signal: AbortSignal) => Promise<void>;
   },
 ): AipWorker {
-  const { identity, connection, api, besides } = parts;
+  const { identity, connection, api, fleet, besides } = parts;
   let isStopping = false;
   const stopping = new AbortController();
   const shutdown = () => {
@@ -137,6 +147,7 @@ function aipWorker(
         const failed = ends.find((end) => end.status === 'rejected');
         if (failed !== undefined) throw failed.reason;
       } finally {
+        await fleet.leave();
         await Promise.allSettled([connection.close(), api.close()]);
       }
     },

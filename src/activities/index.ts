@@ -3,6 +3,7 @@ import type { Governor } from '../governor/governor.js';
 import { createCancelExchangeActivity } from './cancel-exchange.js';
 import { createExchangeActivity } from './exchange-activity.js';
 import { createExchangeProtocol } from './exchange-protocol.js';
+import { holdShare } from './hold-share.js';
 import { createLaneActivities } from './lane-activities.js';
 import { createSessionActivities } from './sessions.js';
 
@@ -30,6 +31,7 @@ export function createActivities({ api, governor }: ActivityDependencies) {
       /** One exchange, answered whole: it cannot be cancelled. AIP Agents v2: Blocking Continue Session. */
       blockingContinue: createExchangeActivity('blocking', { protocol }),
       cancelExchange: createCancelExchangeActivity({ protocol }),
+      holdShare,
     },
     batch: createLaneActivities({ api, governor, exchangeProtocol: protocol }),
   };

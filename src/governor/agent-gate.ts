@@ -110,7 +110,12 @@ export class AgentGate {
   #waitedForRate = false;
   #announcedPauseMs = Number.NEGATIVE_INFINITY;
 
-  constructor(clock: GateClock, ceilings: Ceilings) {
+  /** @param beside Closed and opened along with this one. */
+  constructor(
+    clock: GateClock,
+    ceilings: Ceilings,
+    private readonly beside?: AgentGate,
+  ) {
     this.#clock = clock;
     this.#ceilings = ceilings;
     this.#state = initialLimitState(clock.now());
@@ -144,6 +149,10 @@ export class AgentGate {
     };
   }
 
+  get ceilings(): Ceilings {
+    return this.#ceilings;
+  }
+
   /** Puts other ceilings in place of those before. Calls in flight beyond them go on to their end. */
   setCeilings(ceilings: Ceilings): void {
     this.#ceilings = ceilings;
@@ -152,6 +161,7 @@ export class AgentGate {
 
   /** Lets no call start until then; one that goes on is left alone. `undefined` opens the gate again. */
   close(untilMs: number | undefined): void {
+    this.beside?.close(untilMs);
     const until = untilMs ?? Number.NEGATIVE_INFINITY;
     if (until === this.#closedUntilMs) return;
     this.#closedUntilMs = until;

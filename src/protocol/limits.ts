@@ -1,3 +1,5 @@
+import { defineSignal } from '@temporalio/workflow';
+
 /** Hard ceilings that hold whatever was learned. Absent: none. */
 export interface Ceilings {
   /** Calls at once. */
@@ -74,4 +76,41 @@ export interface FleetShares {
     targets: Record<string, LearnedLimit>;
     isSettled: boolean;
   };
+}
+
+/** What `governorWorkflow` is started with. */
+export interface GovernorInput {
+  agentRid: string;
+  settings?: LimitSettings;
+  /** Members of the run before. */
+  members?: string[];
+}
+
+/** The run in which the workers of a task queue share an agent's limits. */
+export const governorWorkflowId = (taskQueue: string, agentRid: string): string => `governor/${taskQueue}/${agentRid}`;
+
+/** A worker joins; `member` is the id of the activity that stands for it from then on. */
+export const joinFleetSignal = defineSignal<[{ member: string }]>('joinFleet');
+
+/** A change of the settings: `null` takes one away, what is absent stays. */
+export type LimitChange = { [Name in keyof LimitSettings]?: LimitSettings[Name] | null };
+export const setLimitsSignal = defineSignal<[LimitChange]>('setLimits');
+
+/** Where `LimitSettings` stand in the memo of a `governorWorkflow`. */
+export const LIMITS_MEMO = 'limits';
+
+/** Name of the activity that stands for a worker. */
+export const MEMBER_ACTIVITY = 'holdShare';
+
+/** A worker that is silent for so long is dead: the others share what it held (milliseconds). */
+export const MEMBER_TIMEOUT_MS = 8_000;
+
+/** The settings after a change. */
+export function changedSettings(settings: LimitSettings, change: LimitChange): LimitSettings {
+  const names = ['maxConcurrency', 'maxPerMinute', 'closed'] as const;
+  return Object.fromEntries(
+    names
+      .map((name) => [name, change[name] === undefined ? settings[name] : change[name]] as const)
+      .filter(([, value]) => value !== undefined && value !== null),
+  );
 }
