@@ -11,6 +11,7 @@ import {
   settledAfterMs,
 } from './control-law.js';
 import { type LimitState, initialLimitState } from './limit-state.js';
+import { rateAt } from './rate-curve.js';
 
 /** Interactive calls go ahead of batch calls. */
 export type Priority = 'interactive' | 'batch';
@@ -68,6 +69,7 @@ export type GateReport = Pick<
   MemberReport,
   | 'limit'
   | 'rate'
+  | 'ratePerSecond'
   | 'isRamping'
   | 'inFlight'
   | 'waiting'
@@ -188,7 +190,10 @@ export class AgentGate {
     const nowMs = this.#clock.now();
     return {
       limit,
-      ...(rate !== null && { rate: { peak: rate.peak, cut: rate.cut, climbedMs: rate.climbedMs } }),
+      ...(rate !== null && {
+        rate: { peak: rate.peak, cut: rate.cut, climbedMs: rate.climbedMs },
+        ratePerSecond: rateAt(rate),
+      }),
       isRamping: isSlowStart,
       inFlight: this.#calls.size,
       waiting: this.#interactive.size + this.#batch.size,

@@ -1,6 +1,13 @@
-import type { Ceilings, FleetShares, LearnedLimit, LimitSettings, MemberReport } from '../protocol/limits.js';
+import {
+  type Ceilings,
+  type FleetShares,
+  type LearnedLimit,
+  leastOf,
+  type LimitSettings,
+  type MemberReport,
+} from '../protocol/limits.js';
 import type { AgentGate } from './agent-gate.js';
-import { type FleetMember, NO_SHARES, isUnsettled, leastOf, shareCeilings, shareLearned } from './fleet-shares.js';
+import { type FleetMember, NO_SHARES, isUnsettled, shareCeilings, shareLearned } from './fleet-shares.js';
 
 /** What a worker sees of its fleet. */
 export interface FleetView {

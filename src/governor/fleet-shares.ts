@@ -26,16 +26,6 @@ export const NO_SHARES: FleetShares = {
   learned: { version: 0, of: {}, targets: {}, isSettled: true },
 };
 
-/** The least of each ceiling: what holds for all workers together. */
-export function leastOf(all: readonly Ceilings[]): Ceilings {
-  const least = (name: keyof Ceilings): number => Math.min(...all.map((one) => one[name] ?? Number.POSITIVE_INFINITY));
-  const [maxConcurrency, maxPerMinute] = [least('maxConcurrency'), least('maxPerMinute')];
-  return {
-    ...(Number.isFinite(maxConcurrency) && { maxConcurrency }),
-    ...(Number.isFinite(maxPerMinute) && { maxPerMinute }),
-  };
-}
-
 /** Ceilings shared out anew; as before while somebody has not taken the last shares, or where nothing would change. */
 export function shareCeilings(
   total: Ceilings,

@@ -43,6 +43,8 @@ export interface MemberReport extends LearnedLimit {
   identity: string;
   /** No limit was met yet: `limit` is where its ramp stands. */
   isRamping: boolean;
+  /** Calls per second that it may start now, by what it has learned. */
+  ratePerSecond?: number;
   inFlight: number;
   waiting: number;
   /** Calls let in per second, lately. */
@@ -113,4 +115,14 @@ export function changedSettings(settings: LimitSettings, change: LimitChange): L
       .map((name) => [name, change[name] === undefined ? settings[name] : change[name]] as const)
       .filter(([, value]) => value !== undefined && value !== null),
   );
+}
+
+/** The least of each ceiling: what holds for all workers together. */
+export function leastOf(all: readonly Ceilings[]): Ceilings {
+  const least = (name: keyof Ceilings): number => Math.min(...all.map((one) => one[name] ?? Number.POSITIVE_INFINITY));
+  const [maxConcurrency, maxPerMinute] = [least('maxConcurrency'), least('maxPerMinute')];
+  return {
+    ...(Number.isFinite(maxConcurrency) && { maxConcurrency }),
+    ...(Number.isFinite(maxPerMinute) && { maxPerMinute }),
+  };
 }
