@@ -78,6 +78,9 @@ const REFUSED_PAUSE_MS = { first: 100, most: 2_000 };
 /** Lost answers that one try looks after by itself before it hands back with a backoff. */
 const MOST_LOST_IN_A_TRY = 2;
 
+/** How long an aborted call keeps its place when nobody cancels it (milliseconds). */
+const LEFT_BEHIND_MS = 5_000;
+
 /** What the governor's reasons for waiting mean to people. */
 const LIMIT_WORDS: Readonly<Record<string, string>> = {
   paused: 'the agent, which asked to slow down',
@@ -99,9 +102,29 @@ export function createExchangeProtocol(deps: {
   const bounds = createFollowBounds();
   const send = createExchangeSend({ api, search });
   // It tries again by itself, with more patience than a look has.
-  const cancel = createExchangeCancel({ api, search: impatient, now });
+  const cancelAtAgent = createExchangeCancel({ api, search: impatient, now });
+  /** Places at the agent of calls that were aborted, by message id: it goes on with them until they are cancelled. */
+  const left = new Map<string, () => void>();
+  const cancel: typeof cancelAtAgent = async (...args) => {
+    try {
+      return await cancelAtAgent(...args);
+    } finally {
+      left.get(args[0].ids.messageId)?.();
+    }
+  };
 
   return { run, cancel };
+
+  /** Keeps the place of an aborted call until it is cancelled; or for a while, as it may be left running instead. */
+  function leaveBehind({ ids }: ExchangeRequest, release: () => void): void {
+    const leave = (): void => {
+      clearTimeout(timer);
+      left.delete(ids.messageId);
+      release();
+    };
+    const timer = setTimeout(leave, LEFT_BEHIND_MS).unref();
+    left.set(ids.messageId, leave);
+  }
 
   async function run(request: ExchangeRequest, earlier: ExchangeMemory, hooks: ExchangeHooks): Promise<FoundExchange> {
     const memory: ExchangeMemory = { ...earlier };
@@ -182,7 +205,8 @@ export function createExchangeProtocol(deps: {
         return whatNext(error, failureClassOf(error, earlierSendMayRun), memory, isUnaccounted);
       }
     } finally {
-      release('other');
+      if (hooks.signal.aborted && memory.mayBeSent) leaveBehind(request, () => release('other'));
+      else release('other');
     }
   }
 

@@ -31,8 +31,8 @@ export interface FleetContext {
   };
 }
 
-/** Time between rounds: mostly, while shares change hands or a refusal is to be told, and until the seat stands (milliseconds). */
-const ROUND_MS = { calm: 1_000, soon: 250, joining: 50 };
+/** Time between rounds: mostly, in want, while shares change hands or a refusal is to be told, until the seat stands (milliseconds). */
+const ROUND_MS = { calm: 1_000, scarce: 500, soon: 250, joining: 50 };
 /** A worker without calls leaves after this time (milliseconds). */
 const LEAVE_AFTER_MS = 60_000;
 /** Temporal may be out of reach: a first call waits no longer for its share (milliseconds). */
@@ -146,6 +146,10 @@ export class Seat {
     const seen = description === undefined ? [] : await this.#membersOf(description);
     const self = seen.find(({ id }) => id === this.#id);
     if (self?.isStarted !== true) {
+      if (this.#isStanding) {
+        this.context.log.warn('The fleet has given this worker up for dead: joining again', { agent: this.agentRid });
+        this.#member.lostSeat();
+      }
       this.#isStanding = false;
       if (self === undefined) await this.#join();
       // Nobody else calls this agent, and nobody has set anything: nothing to wait for.
@@ -164,7 +168,8 @@ export class Seat {
 
   async #pause(): Promise<void> {
     const isUnsettled = this.#member.isUnsettled || this.#isHurried;
-    const ms = !this.#isStanding ? ROUND_MS.joining : isUnsettled ? ROUND_MS.soon : ROUND_MS.calm;
+    const calmMs = this.#member.isScarce ? ROUND_MS.scarce : ROUND_MS.calm;
+    const ms = !this.#isStanding ? ROUND_MS.joining : isUnsettled ? ROUND_MS.soon : calmMs;
     this.#isHurried = false;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, this.#isCutOff ? ROUND_MS.calm : ms);

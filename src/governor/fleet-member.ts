@@ -16,6 +16,9 @@ export interface FleetView {
   members: readonly FleetMember[];
 }
 
+/** For how long what was wanted counts as wanted still (milliseconds). */
+const WANTED_MS = 1_500;
+
 /**
  * A worker's part in the fleet of one agent: reads what the others tell, sets its gate by it, and says what to tell them. Pure but
  * for the gate; how the words get there is the caller's.
@@ -28,6 +31,7 @@ export class MemberOfFleet {
   #shares: FleetShares = NO_SHARES;
   #sharedAtMs = Number.NEGATIVE_INFINITY;
   #taken = { ceilings: 0, learned: 0 };
+  #wanted = { most: 0, atMs: 0 };
   #isNew = true;
   #isUnsettled = true;
   /** Last reports of the others, by member id. */
@@ -62,9 +66,22 @@ export class MemberOfFleet {
     return { ...this.#report(), ...(isLeader && { shares: this.#shares }) };
   }
 
+  /** Work waits under a ceiling: what one does not need, another does. */
+  get isScarce(): boolean {
+    return Object.keys(this.#total).length > 0 && this.gate.report().waiting > 0;
+  }
+
   /** Shares are changing hands: the next round should come soon. */
   get isUnsettled(): boolean {
     return this.#isUnsettled;
+  }
+
+  /** The others took this worker for dead, and share what it had: it begins anew, with nothing. */
+  lostSeat(): void {
+    this.#isNew = true;
+    for (const name of Object.keys(this.#granted) as (keyof Ceilings)[]) this.#granted[name] = 0;
+    this.#taken = { ceilings: 0, learned: 0 };
+    this.#shrink();
   }
 
   /** The others know what `look` said: the share may be used. */
@@ -154,10 +171,15 @@ export class MemberOfFleet {
 
   #report(): MemberReport {
     const report = this.gate.report();
+    const nowMs = this.now();
+    const wanted = report.inFlight + report.waiting;
+    if (wanted >= this.#wanted.most || nowMs - this.#wanted.atMs > WANTED_MS)
+      this.#wanted = { most: wanted, atMs: nowMs };
     const { maxConcurrency, maxPerMinute } = this.#granted;
     const { self } = this;
     return {
       ...report,
+      wanted: this.#wanted.most,
       identity: self.identity,
       configured: self.configured,
       held: {

@@ -19,7 +19,7 @@ const TURN_MS = 5_000;
 /** Learned shares are left alone unless one starves by more than this part of its share... */
 const STARVING = 0.3;
 /** ... and for so long after the last time (milliseconds). */
-const LEARNED_AGAIN_MS = 5_000;
+const LEARNED_AGAIN_MS = 2_500;
 
 export const NO_SHARES: FleetShares = {
   ceilings: { version: 0, of: {} },
@@ -77,7 +77,7 @@ function shareOne(
   });
 }
 
-const wantedAtOnce = ({ report }: FleetMember): number => (report === undefined ? 0 : report.inFlight + report.waiting);
+const wantedAtOnce = ({ report }: FleetMember): number => report?.wanted ?? 0;
 
 /** Whoever waits would use more than it does. */
 function wantedPerMinute({ report }: FleetMember): number {

@@ -47,6 +47,8 @@ export interface MemberReport extends LearnedLimit {
   ratePerSecond?: number;
   inFlight: number;
   waiting: number;
+  /** The most of both together, over the last moments: its share is left to it while work comes and goes. */
+  wanted: number;
   /** Calls let in per second, lately. */
   perSecond: number;
   /** Calls let in, and refused, since it began; of the refusals those that the law took for the rate's. */
@@ -105,7 +107,7 @@ export const LIMITS_MEMO = 'limits';
 export const MEMBER_ACTIVITY = 'holdShare';
 
 /** A worker that is silent for so long is dead: the others share what it held (milliseconds). */
-export const MEMBER_TIMEOUT_MS = 8_000;
+export const MEMBER_TIMEOUT_MS = 6_000;
 
 /** The settings after a change. */
 export function changedSettings(settings: LimitSettings, change: LimitChange): LimitSettings {

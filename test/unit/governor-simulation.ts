@@ -1,6 +1,6 @@
 import { AgentGate, type GateClock, type GateStatus } from '../../src/governor/agent-gate.js';
 import { MemberOfFleet } from '../../src/governor/fleet-member.js';
-import type { Ceilings, LimitSettings, MemberReport } from '../../src/protocol/limits.js';
+import { type Ceilings, type LimitSettings, MEMBER_TIMEOUT_MS, type MemberReport } from '../../src/protocol/limits.js';
 
 /** A limit as the server keeps it. `enter` decides at the door; an admitted call leaves later. */
 export interface ServerLimit {
@@ -136,9 +136,6 @@ export interface FleetSimulationResult {
 
 /** Rounds of a member: at this interval, sooner when it was refused; words are this long on their way (milliseconds). */
 const ROUND = { everyMs: 1_000, leastMs: 250, wayMs: 15 };
-/** A dead member is gone from the view after this time (milliseconds). */
-const MEMBER_TIMEOUT_MS = 8_000;
-
 /** Runs the gates of several workers that share what they learn, against one limit. */
 export function simulateFleet(input: FleetSimulationInput): FleetSimulationResult {
   const world = createWorld(input.seed ?? 1);
