@@ -13,7 +13,7 @@ export type {
   ReadBatchOptions,
 } from './batch-files/index.js';
 export { createGovernor } from './governor/index.js';
-export type { Governor, GovernorOptions } from './governor/index.js';
+export type { Governor, GovernorObserver, GovernorOptions } from './governor/index.js';
 export { BatchInputError } from './protocol/batch.js';
 export type * from './protocol/batch.js';
 export type * from './protocol/conversation.js';

@@ -1,5 +1,6 @@
 import { AgentGate, type GateClock, type GateStatus, type Permit, type Priority, type Wait } from './agent-gate.js';
 import type { Ceilings } from './limit-state.js';
+import { type GovernorObserver, observedPermit } from './observer.js';
 
 export type { GateStatus, Permit, Priority, Wait } from './agent-gate.js';
 
@@ -9,6 +10,8 @@ export interface GovernorOptions extends Ceilings {
   now?: () => number;
   /** Uniform in [0, 1). Default `Math.random`. */
   random?: () => number;
+  /** Is told of every call. */
+  observer?: GovernorObserver;
 }
 
 /** A request for the right to make one call. */
@@ -45,7 +48,7 @@ export interface Governor {
  * what is learned, too.
  */
 export function createGovernor(options: GovernorOptions = {}): Governor {
-  const { now = Date.now, random = Math.random, ...ceilings } = options;
+  const { now = Date.now, random = Math.random, observer, ...ceilings } = options;
   const exchangeGates = new Map<string, AgentGate>();
   const hasCeilings = ceilings.maxConcurrency !== undefined || ceilings.maxPerMinute !== undefined;
   const gates = { exchange: exchangeGates, session: hasCeilings ? exchangeGates : new Map<string, AgentGate>() };
@@ -53,10 +56,11 @@ export function createGovernor(options: GovernorOptions = {}): Governor {
   return {
     async acquire(input) {
       input.signal?.throwIfAborted();
-      const ofKind = gates[input.kind ?? 'exchange'];
-      let gate = ofKind.get(input.agentRid);
-      if (gate === undefined) ofKind.set(input.agentRid, (gate = new AgentGate(clock, ceilings)));
-      return await enter(gate, input);
+      const { agentRid, kind = 'exchange', priority } = input;
+      const gate = gates[kind].get(agentRid) ?? new AgentGate(clock, ceilings);
+      gates[kind].set(agentRid, gate);
+      if (observer === undefined) return await enter(gate, input);
+      return await observedPermit(observer, { agentRid, kind, priority }, now, () => enter(gate, input));
     },
     status: (agentRid) => exchangeGates.get(agentRid)?.status(),
     agentRids: () => [...exchangeGates.keys()],

@@ -9,3 +9,4 @@ export {
   createGovernor,
 } from './governor.js';
 export type { Ceilings } from './limit-state.js';
+export type { GovernorObserver, ObservedCall } from './observer.js';
