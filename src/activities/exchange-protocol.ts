@@ -24,6 +24,7 @@ import {
   retryAfterOf,
   type ExchangeMemory,
 } from './exchange-failure.js';
+import { observedProtocol, type ExchangeObserver } from './exchange-observer.js';
 import { ExchangeHeldBack, type ExchangeHooks, type ExchangeRequest, type FoundExchange } from './exchange-request.js';
 import { createExchangeSearch, createPatientSearch } from './exchange-search.js';
 import { createExchangeSend, UnreadContentError } from './exchange-send.js';
@@ -88,8 +89,9 @@ export function createExchangeProtocol(deps: {
   api: AgentsApi;
   governor: Governor;
   now?: () => number;
+  observer?: ExchangeObserver | undefined;
 }): ExchangeProtocol {
-  const { api, governor, now = Date.now } = deps;
+  const { api, governor, now = Date.now, observer } = deps;
   const impatient = createExchangeSearch(api);
   const search = createPatientSearch(impatient);
   const bounds = createFollowBounds();
@@ -97,7 +99,8 @@ export function createExchangeProtocol(deps: {
   // It tries again by itself, with more patience than a look has.
   const cancel = createExchangeCancel({ api, search: impatient, now });
 
-  return { run, cancel };
+  const protocol = { run, cancel };
+  return observer === undefined ? protocol : observedProtocol(protocol, observer, now);
 
   async function run(request: ExchangeRequest, earlier: ExchangeMemory, hooks: ExchangeHooks): Promise<FoundExchange> {
     const memory: ExchangeMemory = { ...earlier };
