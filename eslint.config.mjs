@@ -12,17 +12,28 @@ const mayImport = {
   activities: ['agents-api', 'governor', 'protocol'],
   'agents-api': [],
   governor: [],
+  metrics: ['governor'],
   checks: ['protocol'],
   client: ['checks', 'protocol'],
   embedded: [],
   'batch-files': ['checks', 'protocol'],
   simulator: [],
-  cli: ['protocol', 'activities', 'agents-api', 'governor', 'client', 'batch-files', 'embedded', 'simulator'],
+  cli: [
+    'protocol',
+    'activities',
+    'agents-api',
+    'governor',
+    'client',
+    'batch-files',
+    'embedded',
+    'simulator',
+    'metrics',
+  ],
 };
 const folders = Object.keys(mayImport);
 
-/** Types may cross where values may not: workflows see activities, and the client sees workflows. */
-const mayImportTypes = { workflows: ['activities'], client: ['workflows'] };
+/** Types may cross where values may not: workflows and metrics see activities, and the client sees workflows. */
+const mayImportTypes = { workflows: ['activities'], metrics: ['activities'], client: ['workflows'] };
 
 const zones = folders.flatMap((folder) =>
   folders
