@@ -12,7 +12,7 @@ const mayImport = {
   activities: ['agents-api', 'governor', 'protocol'],
   'agents-api': [],
   governor: [],
-  metrics: ['governor'],
+  metrics: [],
   checks: ['protocol'],
   client: ['checks', 'protocol'],
   embedded: [],
@@ -33,7 +33,7 @@ const mayImport = {
 const folders = Object.keys(mayImport);
 
 /** Types may cross where values may not: workflows and metrics see activities, and the client sees workflows. */
-const mayImportTypes = { workflows: ['activities'], metrics: ['activities'], client: ['workflows'] };
+const mayImportTypes = { workflows: ['activities'], metrics: ['activities', 'governor'], client: ['workflows'] };
 
 const zones = folders.flatMap((folder) =>
   folders
