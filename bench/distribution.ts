@@ -2,12 +2,13 @@
 export interface Distribution {
   p50: number;
   p95: number;
+  p99: number;
   count: number;
 }
 
 /** @throws Error without values. */
 export function distribution(values: readonly number[]): Distribution {
-  return { p50: quantile(values, 0.5), p95: quantile(values, 0.95), count: values.length };
+  return { p50: quantile(values, 0.5), p95: quantile(values, 0.95), p99: quantile(values, 0.99), count: values.length };
 }
 
 /** The middle value. @throws Error without values. */

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { AipClient } from '../src/client/index.js';
 import { startTemporalServer } from '../src/embedded/index.js';
 import { SEARCH_ATTRIBUTE_TYPES } from '../src/protocol/search-attributes.js';
-import { startProgram } from './child-program.js';
+import { type ChildProgram, startProgram } from './child-program.js';
 import { SimulatorControl } from './simulator-control.js';
 
 /** What is measured: a whole installation in processes of its own, with this process as the client. */
@@ -24,6 +24,8 @@ export interface Installation {
    * time of its start (`performance.now()`). `between`: done before it is started.
    */
   killWorker(next: 'same' | 'another', between?: () => Promise<void>): Promise<number>;
+  /** Starts one more worker, of an identity of its own; resolves when it is ready. Stop it, or it stops with all. */
+  addWorker(args?: readonly string[]): Promise<ChildProgram>;
   /** Stops everything, in the reverse order of its start, and removes the data. */
   stop(): Promise<void>;
 }
@@ -59,9 +61,9 @@ export async function startInstallation({ say, profileDir }: InstallationOptions
     stops.push(() => simulator.stop());
     const { url, token, agentRid } = JSON.parse(simulator.readyLine) as Record<'url' | 'token' | 'agentRid', string>;
     const profile = profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
-    const startWorker = (identity: number) =>
+    const startWorker = (identity: number | string, args: readonly string[] = []) =>
       startProgram({
-        ...{ name: 'worker', args: [...profile, cli, 'worker', '--identity', `bench-${identity}`] },
+        ...{ name: 'worker', args: [...profile, cli, 'worker', '--identity', `bench-${identity}`, ...args] },
         env: { ...env, FOUNDRY_URL: url, FOUNDRY_TOKEN: token, TEMPORAL_ADDRESS: server.address },
         isReady: (line) => line.includes('ready'),
       });
@@ -81,10 +83,16 @@ export async function startInstallation({ say, profileDir }: InstallationOptions
       pids.worker = worker.pid;
       return startedMs;
     };
+    let added = 0;
+    const addWorker = async (args: readonly string[] = []) => {
+      const program = await startWorker(`added-${++added}`, args);
+      stops.push(() => program.stop());
+      return program;
+    };
     const clientEnv = { ...env, TEMPORAL_ADDRESS: server.address, AIP_AGENT_RID: agentRid };
     return {
       ...{ client, simulator: new SimulatorControl(url, token), agentRid, pids },
-      ...{ clientEnv, dataDir, killWorker, stop },
+      ...{ clientEnv, dataDir, killWorker, addWorker, stop },
     };
   } catch (error) {
     await stop();

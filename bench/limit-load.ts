@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { cancelBatch } from '../src/client/batch.js';
 import { submitBatch } from '../src/client/batch-submit.js';
 import { type BatchRow, batchWorkflowId } from '../src/protocol/batch.js';
+import { governorWorkflowId } from '../src/protocol/limits.js';
 import type { LedgerExchange, SimulatorSettings } from '../src/simulator/index.js';
 import type { Installation } from './installation.js';
 
@@ -21,12 +22,16 @@ export interface LimitLoad {
 }
 
 /**
- * Forgets everything, in the simulator and in the worker: the next worker has another identity, and has never met the agent.
+ * Forgets everything, in the simulator, in the worker and in what the workers share: the next worker has another identity, and has
+ * never met the agent.
  *
  * @param settings In force from then on, for a worker that is not told.
  */
 export async function startCold(installation: Installation, settings: SimulatorSettings): Promise<void> {
+  const { client, agentRid } = installation;
   await installation.killWorker('another', async () => {
+    const shared = client.client.workflow.getHandle(governorWorkflowId(client.taskQueue, agentRid));
+    await shared.terminate('the next case begins').catch(() => undefined); // There is none yet.
     await installation.simulator.reset();
     await installation.simulator.change(settings);
   });

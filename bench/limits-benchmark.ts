@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LedgerExchange } from '../src/simulator/index.js';
 import { type Figure, promisedNone } from './figure.js';
 import type { Installation } from './installation.js';
+import { FLEET_CASES, fleetFigures } from './fleet-limits.js';
 import { interactiveFigures } from './interactive-wait.js';
 import { startCold, startLoad } from './limit-load.js';
 import { madeQuestions, questionsOfMixedLength } from './questions.js';
@@ -95,6 +96,10 @@ export async function limitsBenchmark(installation: Installation, { only, say }:
     for (const one of CASES.filter(({ name }) => isWanted(name))) {
       say(`limits, ${one.name} ...`);
       figures.push(...(await caseFigures(installation, one)));
+    }
+    for (const one of FLEET_CASES.filter(({ name }) => isWanted(name))) {
+      say(`limits, ${one.name} ...`);
+      figures.push(...(await fleetFigures(installation, one)));
     }
     if (isWanted(INTERACTIVE)) {
       say(`limits, ${INTERACTIVE} ...`);

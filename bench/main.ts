@@ -12,6 +12,7 @@ import { memoryBenchmark } from './memory-benchmark.js';
 import { realDataBenchmark } from './real-data-benchmark.js';
 import { recoveryBenchmark } from './recovery-benchmark.js';
 import { isBusy, machine, writeResults } from './results-file.js';
+import { sharingBenchmark } from './sharing-benchmark.js';
 
 interface Options {
   exchanges: number;
@@ -66,6 +67,10 @@ const BENCHMARKS: Record<string, { about: string; run: Benchmark }> = {
   limits: {
     about: 'limits of the agent that the worker is not told: how much of them it uses, how often it is refused',
     run: (installation, { limitsOnly }) => limitsBenchmark(installation, { only: limitsOnly, say }),
+  },
+  sharing: {
+    about: 'ways in which processes can share a limit through Temporal: what a permit or a report costs',
+    run: (installation) => sharingBenchmark(installation, say),
   },
 };
 

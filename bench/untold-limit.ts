@@ -77,3 +77,16 @@ function busySeconds(exchanges: readonly LedgerExchange[], { fromMs, toMs }: Spa
 function tokensUsed(exchanges: readonly LedgerExchange[], span: Span): number {
   return landedIn(exchanges, span).reduce((sum, { totalTokensUsed }) => sum + totalTokensUsed, 0);
 }
+
+/** The most exchanges that were let in at once. */
+export function mostAtOnce(exchanges: readonly LedgerExchange[]): number {
+  const changes = exchanges.flatMap(({ startedAt, endedAt }) => [
+    { atMs: Date.parse(startedAt), by: 1 },
+    ...(endedAt === undefined ? [] : [{ atMs: Date.parse(endedAt), by: -1 }]),
+  ]);
+  // One that ends in the millisecond in which another begins makes room for it.
+  changes.sort((a, b) => a.atMs - b.atMs || a.by - b.by);
+  let [now, most] = [0, 0];
+  for (const { by } of changes) most = Math.max(most, (now += by));
+  return most;
+}

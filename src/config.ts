@@ -39,7 +39,12 @@ export const SETTINGS = {
   maxConcurrentCallsPerAgent: {
     flag: 'max-concurrent-calls-per-agent',
     env: 'AIP_MAX_CONCURRENT_CALLS_PER_AGENT',
-    about: 'calls of one agent at once (learned)',
+    about: 'exchanges of one agent at once, all workers together (learned)',
+  },
+  maxCallsPerMinutePerAgent: {
+    flag: 'max-calls-per-minute-per-agent',
+    env: 'AIP_MAX_CALLS_PER_MINUTE_PER_AGENT',
+    about: 'exchanges of one agent per minute, all workers together (learned)',
   },
   shutdownGraceMs: {
     flag: 'shutdown-grace-ms',
@@ -118,8 +123,9 @@ export interface WorkerLimits {
   maxConcurrentLanes: number;
   /** Exchanges of conversations at once in this worker. */
   maxConcurrentExchanges: number;
-  /** Calls of one agent at once in this worker; absent: learned alone. */
+  /** Exchanges of one agent at once, and per minute, of all workers together; absent: learned alone. */
   maxConcurrentCallsPerAgent?: number;
+  maxCallsPerMinutePerAgent?: number;
   /** Time that running activities have to hand over when the worker stops (milliseconds). */
   shutdownGraceMs: number;
 }
@@ -403,17 +409,21 @@ export function loadDataDir(sources: Sources): string {
 
 /** @throws ConfigError With every problem at once. */
 export function loadWorkerLimits(sources: Sources): WorkerLimits {
-  type Found = [number | undefined, number | undefined, number | undefined, number | undefined];
-  const [lanes, exchanges, callsPerAgent, shutdownGraceMs] = collect<Found>(
+  type Given = number | undefined;
+  const [lanes, exchanges, callsPerAgent, perMinutePerAgent, shutdownGraceMs] = collect<
+    [Given, Given, Given, Given, Given]
+  >(
     () => checked(sources, 'maxConcurrentLanes', positiveInteger),
     () => checked(sources, 'maxConcurrentExchanges', positiveInteger),
     () => checked(sources, 'maxConcurrentCallsPerAgent', positiveInteger),
+    () => checked(sources, 'maxCallsPerMinutePerAgent', positiveInteger),
     () => checked(sources, 'shutdownGraceMs', wholeMilliseconds),
   );
   return {
     maxConcurrentLanes: lanes ?? 20,
     maxConcurrentExchanges: exchanges ?? 200,
     ...(callsPerAgent === undefined ? {} : { maxConcurrentCallsPerAgent: callsPerAgent }),
+    ...(perMinutePerAgent === undefined ? {} : { maxCallsPerMinutePerAgent: perMinutePerAgent }),
     shutdownGraceMs: shutdownGraceMs ?? 10_000,
   };
 }

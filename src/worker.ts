@@ -13,6 +13,7 @@ import {
   type TokenSource,
 } from './agents-api/index.js';
 import type { FoundryConfig, WorkerConfig } from './config.js';
+import { createFleet, type Fleet } from './fleet/fleet.js';
 import { createGovernor } from './governor/governor.js';
 import type { ServedMetrics } from './metrics/index.js';
 import { DEFAULTS } from './protocol/defaults.js';
@@ -51,20 +52,29 @@ export async function createAipWorker(
 ): Promise<AipWorker> {
   const { limits, taskQueue, namespace } = config;
   const metrics = await metricsOf(config);
-  const api = createApi(config.foundry);
-  const governor = createGovernor({
-    ...(limits.maxConcurrentCallsPerAgent !== undefined && { maxConcurrency: limits.maxConcurrentCallsPerAgent }),
-    ...(metrics !== undefined && { observer: metrics.calls }),
-  });
-  metrics?.readLimitsOf(governor);
-  const observer = metrics?.exchanges;
-  const activities = createActivities({ api, governor, observer });
   const connection = await NativeConnection.connect(config.temporal).catch(async (error: unknown) => {
     await metrics?.close();
     throw error;
   });
+  const client = new Client({ connection, namespace });
+  const { logger: log } = Runtime.instance();
   // Stable across restarts (docs/design.md, "Coming back after a death").
   const identity = config.identity ?? `aip-temporal@${hostname()}`;
+  const api = createApi(config.foundry);
+  const fleet = createFleet({
+    client,
+    taskQueue,
+    identity,
+    configured: {
+      ...(limits.maxConcurrentCallsPerAgent !== undefined && { maxConcurrency: limits.maxConcurrentCallsPerAgent }),
+      ...(limits.maxCallsPerMinutePerAgent !== undefined && { maxPerMinute: limits.maxCallsPerMinutePerAgent }),
+    },
+    log,
+  });
+  const governor = createGovernor({ fleet, ...(metrics !== undefined && { observer: metrics.calls }) });
+  metrics?.readLimitsOf(governor);
+  const observer = metrics?.exchanges;
+  const activities = createActivities({ api, governor, observer });
   const identities = {
     workflows: `${identity}/workflows`,
     interactive: `${identity}/interactive`,
@@ -102,15 +112,13 @@ export async function createAipWorker(
     }),
   ];
   try {
-    const client = new Client({ connection, namespace });
     const silenceMs = new Map([
       [identities.interactive, SILENCE_BEATS * DEFAULTS.heartbeatThrottleMs.interactive],
       [identities.batch, SILENCE_BEATS * DEFAULTS.heartbeatThrottleMs.batch],
     ]);
-    const { logger: log } = Runtime.instance();
     const besides = (signal: AbortSignal) =>
       lookAfterTheDead({ client, api, governor, observer, taskQueue, silenceMs, log }, signal);
-    return aipWorker(await Promise.all(creating), { identity, connection, api, metrics, besides });
+    return aipWorker(await Promise.all(creating), { identity, connection, api, fleet, metrics, besides });
   } catch (error) {
     await Promise.allSettled(creating);
     await Promise.allSettled([connection.close(), api.close(), metrics?.close()]);
@@ -124,12 +132,13 @@ function aipWorker(
     identity: string;
     connection: NativeConnection;
     api: AgentsApi;
+    fleet: Fleet;
     metrics: ServedMetrics | undefined;
     /** Runs besides the tasks, until it is aborted. Does not throw. */
     besides: (signal: AbortSignal) => Promise<void>;
   },
 ): AipWorker {
-  const { identity, connection, api, metrics, besides } = parts;
+  const { identity, connection, api, fleet, metrics, besides } = parts;
   let isStopping = false;
   const stopping = new AbortController();
   const shutdown = () => {
@@ -152,6 +161,7 @@ function aipWorker(
         const failed = ends.find((end) => end.status === 'rejected');
         if (failed !== undefined) throw failed.reason;
       } finally {
+        await fleet.leave();
         await Promise.allSettled([connection.close(), api.close(), metrics?.close()]);
       }
     },

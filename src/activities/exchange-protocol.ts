@@ -71,6 +71,8 @@ type Undecided = { lost: true } | { refusedBy: unknown };
 /** Pause between looks at an exchange that goes on without us (milliseconds). */
 const FOLLOW_PAUSE_MS = { first: 100, most: 1_000 };
 
+const nextPauseMs = (pauseMs: number): number => Math.min(pauseMs * 2, FOLLOW_PAUSE_MS.most);
+
 /** Pause between sends that the server refuses as if there were one already (milliseconds). */
 const REFUSED_PAUSE_MS = { first: 100, most: 2_000 };
 
@@ -82,6 +84,8 @@ const LIMIT_WORDS: Readonly<Record<string, string>> = {
   paused: 'the agent, which asked to slow down',
   rate: 'the rate limit of the agent',
   concurrency: 'the limit of exchanges at once with the agent',
+  ceiling: 'the ceiling that is set for the agent',
+  closed: 'the agent, which an operator has closed',
 };
 
 /** @param now Milliseconds since the epoch. */
@@ -254,11 +258,17 @@ export function createExchangeProtocol(deps: {
   ): Promise<boolean> {
     report.phase('following');
     const untilMs = now() + request.callTimeoutMs;
-    for (let pauseMs = FOLLOW_PAUSE_MS.first; now() < untilMs; pauseMs = Math.min(pauseMs * 2, FOLLOW_PAUSE_MS.most)) {
-      await sleep(pauseMs, signal);
-      if ((await search.trace(request, memory.traceNumber, signal)) !== 'inProgress') return true;
+    // It takes a place at the agent as those do that we send.
+    const leave = governor.occupy(request.agentRid);
+    try {
+      for (let pauseMs = FOLLOW_PAUSE_MS.first; now() < untilMs; pauseMs = nextPauseMs(pauseMs)) {
+        await sleep(pauseMs, signal);
+        if ((await search.trace(request, memory.traceNumber, signal)) !== 'inProgress') return true;
+      }
+      return false;
+    } finally {
+      leave();
     }
-    return false;
   }
 
   /** What is left of so much time since the last send. */
@@ -283,7 +293,7 @@ export function createExchangeProtocol(deps: {
     // A blocking exchange can't be cancelled, nor seen while it runs: wait for it to land.
     report.phase('following');
     const untilMs = now() + sinceLastSend(memory, bounds.lookForMs(request.agentRid));
-    for (let pauseMs = FOLLOW_PAUSE_MS.first; now() < untilMs; pauseMs = Math.min(pauseMs * 2, FOLLOW_PAUSE_MS.most)) {
+    for (let pauseMs = FOLLOW_PAUSE_MS.first; now() < untilMs; pauseMs = nextPauseMs(pauseMs)) {
       await sleep(pauseMs, signal);
       const result = await search.inContent(request, memory.traceNumber, signal);
       if (result !== undefined) return { result, memory };

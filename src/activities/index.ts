@@ -4,6 +4,7 @@ import { createCancelExchangeActivity } from './cancel-exchange.js';
 import { createExchangeActivity } from './exchange-activity.js';
 import type { ExchangeObserver } from './exchange-observer.js';
 import { createExchangeProtocol } from './exchange-protocol.js';
+import { holdShare } from './hold-share.js';
 import { createLaneActivities } from './lane-activities.js';
 import { createSessionActivities } from './sessions.js';
 
@@ -35,6 +36,7 @@ export function createActivities({ api, governor, observer }: ActivityDependenci
       /** One exchange, answered whole: it cannot be cancelled. AIP Agents v2: Blocking Continue Session. */
       blockingContinue: createExchangeActivity('blocking', { protocol }),
       cancelExchange: createCancelExchangeActivity({ protocol }),
+      holdShare,
     },
     batch: createLaneActivities({ api, governor, exchangeProtocol: protocol }),
   };

@@ -2,6 +2,7 @@ import { ApplicationFailure, ApplicationFailureCategory } from '@temporalio/comm
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import protobuf from '@temporalio/proto';
 import { FAILURE_TYPES } from '../protocol/failures.js';
+import { MEMBER_ACTIVITY } from '../protocol/limits.js';
 import { releaseStickyQueues } from './release-sticky-queues.js';
 import { sleep } from './sleep.js';
 
@@ -104,7 +105,9 @@ async function heldActivities(client: Client, run: Run, { silenceMs }: TakeBackO
   try {
     const { raw } = await client.workflow.getHandle(run.workflowId, run.runId).describe();
     return (raw.pendingActivities ?? []).filter(
-      ({ state, lastWorkerIdentity }) => isStarted(state) && silenceMs.has(lastWorkerIdentity ?? ''),
+      // A member's activity stands for a worker, whichever one picked it up.
+      ({ state, lastWorkerIdentity, activityType }) =>
+        isStarted(state) && silenceMs.has(lastWorkerIdentity ?? '') && activityType?.name !== MEMBER_ACTIVITY,
     );
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return [];

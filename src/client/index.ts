@@ -61,6 +61,8 @@ export type { ConversationSettings } from './conversation.js';
 export type { ConversationDescription, ConversationSummary } from './describe-conversation.js';
 export * from './errors.js';
 export type { ExchangeEvent, FollowOptions } from './follow.js';
+export { closeAgent, describeLimits, listLimits, openAgent, setLimits } from './limits.js';
+export type { LimitedAgent, LimitsDescription, WorkerLimitsDescription } from './limits.js';
 export type { ConversationFilter } from './list-conversations.js';
 export { LiveText } from './live-text.js';
 export type { RestartEvent, TextEvent } from './live-text.js';

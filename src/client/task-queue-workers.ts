@@ -14,15 +14,24 @@ export async function workersOf(
   context: ClientContext,
   options: { taskQueue?: string; kind?: 'workflow' | 'activity'; since?: Date } = {},
 ): Promise<string[]> {
-  const { TaskQueueType } = proto.temporal.api.enums.v1;
-  const { pollers } = await context.client.workflowService.describeTaskQueue({
+  const { TaskQueueType, DescribeTaskQueueMode } = proto.temporal.api.enums.v1;
+  const type =
+    options.kind === 'activity' ? TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY : TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW;
+  const { pollers, versionsInfo } = await context.client.workflowService.describeTaskQueue({
     namespace: context.client.options.namespace,
     taskQueue: { name: options.taskQueue ?? context.taskQueue },
-    taskQueueType:
-      options.kind === 'activity' ? TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY : TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    // Without this only one of the queue's partitions is looked at, which a worker may never have polled.
+    apiMode: DescribeTaskQueueMode.DESCRIBE_TASK_QUEUE_MODE_ENHANCED,
+    versions: { allActive: true, unversioned: true },
+    taskQueueTypes: [type],
+    taskQueueType: type,
+    reportPollers: true,
   });
   const sinceMs = options.since?.getTime() ?? Date.now() - SEEN_WITHIN_MS;
-  const alive = (pollers ?? []).filter(({ lastAccessTime: seen }) => {
+  const everywhere = Object.values(versionsInfo ?? {}).flatMap(({ typesInfo }) =>
+    Object.values(typesInfo ?? {}).flatMap((info) => info.pollers ?? []),
+  );
+  const alive = [...(pollers ?? []), ...everywhere].filter(({ lastAccessTime: seen }) => {
     return Number(seen?.seconds ?? 0) * 1000 + (seen?.nanos ?? 0) / 1e6 >= sinceMs;
   });
   return [...new Set(alive.map(({ identity }) => identity ?? ''))];

@@ -1,19 +1,25 @@
+import type { Ceilings, LearnedLimit, MemberReport } from '../protocol/limits.js';
 import {
+  type LimitEvent,
   type Verdict,
+  type WaitReason,
   allowedConcurrency,
   allowedRate,
   judgeStart,
+  letInPerSecond,
   nextLimitState,
   settledAfterMs,
 } from './control-law.js';
-import { type Ceilings, type LimitState, initialLimitState } from './limit-state.js';
+import { type LimitState, initialLimitState } from './limit-state.js';
+import { rateAt } from './rate-curve.js';
 
 /** Interactive calls go ahead of batch calls. */
 export type Priority = 'interactive' | 'batch';
 
 /** Why a call waits, and until when if that is known (milliseconds of the governor's clock). */
 export interface Wait {
-  reason: 'paused' | 'rate' | 'concurrency';
+  /** `closed`: an operator has closed the agent. */
+  reason: WaitReason | 'closed';
   untilMs?: number;
 }
 
@@ -21,7 +27,7 @@ export interface Wait {
 export interface Waiter {
   priority: Priority;
   grant: (permit: Permit) => void;
-  /** Called when it has to wait, and again whenever a pause begins or is prolonged. */
+  /** Called when it has to wait, and again whenever a pause begins or is prolonged, or the agent is closed or opened. */
   onWait?: ((wait: Wait) => void) | undefined;
 }
 
@@ -54,7 +60,27 @@ export interface GateStatus {
   waiting: { interactive: number; batch: number };
   /** Present during a pause. */
   pausedUntilMs?: number;
+  /** Present while an operator has closed the agent: until then, or without end (infinite). */
+  closedUntilMs?: number;
 }
+
+/** What a gate tells the other workers of its agent. */
+export type GateReport = Pick<
+  MemberReport,
+  | 'limit'
+  | 'rate'
+  | 'ratePerSecond'
+  | 'isRamping'
+  | 'inFlight'
+  | 'waiting'
+  | 'perSecond'
+  | 'letIn'
+  | 'refusals'
+  | 'rateRefusals'
+  | 'askedUntilMs'
+>;
+
+type Judgement = Verdict | { mayStart: false; reason: 'closed'; untilMs?: number };
 
 interface Call {
   startedAtMs: number;
@@ -62,6 +88,9 @@ interface Call {
   startedInFlight: number;
   isSettled: boolean;
 }
+
+/** Timers take no more (milliseconds). */
+const MOST_TIMER_MS = 2 ** 31 - 1;
 
 /** The gate before one agent: holds calls back as the control law says, interactive ones first, in order of arrival. */
 export class AgentGate {
@@ -75,12 +104,20 @@ export class AgentGate {
   readonly #interactive = new Set<Waiter>();
   readonly #batch = new Set<Waiter>();
   readonly #clock: GateClock;
-  readonly #ceilings: Ceilings;
+  #ceilings: Ceilings;
+  #closedUntilMs = Number.NEGATIVE_INFINITY;
+  #letIn = 0;
+  #refusals = 0;
   #timer: { atMs: number; cancel: () => void } | undefined;
   #waitedForRate = false;
   #announcedPauseMs = Number.NEGATIVE_INFINITY;
 
-  constructor(clock: GateClock, ceilings: Ceilings) {
+  /** @param beside Closed and opened along with this one. */
+  constructor(
+    clock: GateClock,
+    ceilings: Ceilings,
+    private readonly beside?: AgentGate,
+  ) {
     this.#clock = clock;
     this.#ceilings = ceilings;
     this.#state = initialLimitState(clock.now());
@@ -100,15 +137,85 @@ export class AgentGate {
     this.#rearm();
   }
 
+  /**
+   * Takes a place for an exchange that goes on at the agent without a call of ours: whether there is room or not.
+   *
+   * @returns Gives the place back.
+   */
+  occupy(): () => void {
+    const nowMs = this.#clock.now();
+    const call: Call = { startedAtMs: nowMs, startedInFlight: this.#calls.size + 1, isSettled: false };
+    this.#calls.add(call);
+    return () => {
+      if (this.#calls.delete(call)) this.#admit();
+    };
+  }
+
+  get ceilings(): Ceilings {
+    return this.#ceilings;
+  }
+
+  /** Puts other ceilings in place of those before. Calls in flight beyond them go on to their end. */
+  setCeilings(ceilings: Ceilings): void {
+    this.#ceilings = ceilings;
+    this.#admit();
+  }
+
+  /** Lets no call start until then; one that goes on is left alone. `undefined` opens the gate again. */
+  close(untilMs: number | undefined): void {
+    this.beside?.close(untilMs);
+    const until = untilMs ?? Number.NEGATIVE_INFINITY;
+    if (until === this.#closedUntilMs) return;
+    this.#closedUntilMs = until;
+    this.#admit();
+    this.#tellWaiting();
+  }
+
+  /** Another worker was refused by this agent, which may have asked for a pause. */
+  refusedElsewhere({ isOfRate, askedUntilMs }: { isOfRate: boolean; askedUntilMs: number | undefined }): void {
+    const nowMs = this.#clock.now();
+    this.#apply({ type: 'refusedElsewhere', nowMs, inFlight: this.#calls.size, isOfRate, askedUntilMs });
+    this.#announcePause();
+    this.#rearm();
+  }
+
+  /** Goes on from this share of what the workers of this agent have learned together. */
+  takeShare(share: LearnedLimit, isAlone: boolean): void {
+    this.#apply({ type: 'shared', nowMs: this.#clock.now(), share, isAlone });
+    this.#admit();
+  }
+
+  report(): GateReport {
+    const { limit, rate, isSlowStart, rateRefusals, askedUntilMs } = this.#state;
+    const nowMs = this.#clock.now();
+    return {
+      limit,
+      ...(rate !== null && {
+        rate: { peak: rate.peak, cut: rate.cut, climbedMs: rate.climbedMs },
+        ratePerSecond: rateAt(rate),
+      }),
+      isRamping: isSlowStart,
+      inFlight: this.#calls.size,
+      waiting: this.#interactive.size + this.#batch.size,
+      perSecond: letInPerSecond(this.#state, nowMs),
+      letIn: this.#letIn,
+      refusals: this.#refusals,
+      rateRefusals,
+      ...(askedUntilMs > nowMs && { askedUntilMs }),
+    };
+  }
+
   status(): GateStatus {
     const rate = allowedRate(this.#state, this.#ceilings);
     const { pausedUntilMs } = this.#state;
+    const nowMs = this.#clock.now();
     return {
       limit: allowedConcurrency(this.#state, this.#ceilings),
       ...(rate === Number.POSITIVE_INFINITY ? {} : { ratePerSecond: rate }),
       inFlight: this.#calls.size,
       waiting: { interactive: this.#interactive.size, batch: this.#batch.size },
-      ...(pausedUntilMs > this.#clock.now() ? { pausedUntilMs } : {}),
+      ...(pausedUntilMs > nowMs && { pausedUntilMs }),
+      ...(this.#closedUntilMs > nowMs && { closedUntilMs: this.#closedUntilMs }),
     };
   }
 
@@ -116,7 +223,10 @@ export class AgentGate {
     return waiter.priority === 'interactive' ? this.#interactive : this.#batch;
   }
 
-  #judge(): Verdict {
+  #judge(): Judgement {
+    const closedUntilMs = this.#closedUntilMs;
+    if (closedUntilMs === Number.POSITIVE_INFINITY) return { mayStart: false, reason: 'closed' };
+    if (closedUntilMs > this.#clock.now()) return { mayStart: false, reason: 'closed', untilMs: closedUntilMs };
     return judgeStart(this.#state, this.#calls.size, this.#clock.now(), this.#ceilings);
   }
 
@@ -152,6 +262,8 @@ export class AgentGate {
     const settled = this.#settle(nowMs);
     const letIn = settled + (outcome === 'ok' && !call.isSettled ? 1 : 0);
     const settledInFlight = this.#settledInFlight;
+    this.#letIn += letIn;
+    if (outcome === 'refused') this.#refusals += 1;
     this.#calls.delete(call);
     if (outcome === 'refused') this.#discount(call);
     if (call.isSettled) this.#settledInFlight -= 1;
@@ -196,7 +308,7 @@ export class AgentGate {
     return this.#settledInFlight - settledBefore;
   }
 
-  #apply(event: Parameters<typeof nextLimitState>[1]): void {
+  #apply(event: LimitEvent): void {
     this.#state = nextLimitState(this.#state, event, this.#ceilings);
   }
 
@@ -204,6 +316,7 @@ export class AgentGate {
   #noteWait(): void {
     const nowMs = this.#clock.now();
     const letIn = this.#settle(nowMs);
+    this.#letIn += letIn;
     this.#apply({ type: 'waited', nowMs, letIn, settledInFlight: this.#settledInFlight });
   }
 
@@ -215,6 +328,11 @@ export class AgentGate {
       for (const waiter of queue) waiter.onWait?.({ reason: 'paused', untilMs: pausedUntilMs });
   }
 
+  #tellWaiting(): void {
+    const wait = waitOf(this.#judge());
+    for (const queue of [this.#interactive, this.#batch]) for (const waiter of queue) waiter.onWait?.(wait);
+  }
+
   /** One timer, for the moment when the head of the queue may start if nothing else happens before. */
   #rearm(): void {
     const verdict = this.#interactive.size + this.#batch.size > 0 ? this.#judge() : undefined;
@@ -224,7 +342,7 @@ export class AgentGate {
     this.#timer = undefined;
     if (atMs === undefined) return;
     const isRamp = verdict?.mayStart === false && verdict.reason === 'concurrency';
-    const delayMs = Math.max(0, Math.ceil(atMs - this.#clock.now()));
+    const delayMs = Math.min(MOST_TIMER_MS, Math.max(0, Math.ceil(atMs - this.#clock.now())));
     const cancel = this.#clock.setTimer(() => {
       this.#timer = undefined;
       if (isRamp) this.#noteWait();
@@ -234,7 +352,7 @@ export class AgentGate {
   }
 }
 
-function waitOf(verdict: Verdict): Wait {
+function waitOf(verdict: Judgement): Wait {
   if (verdict.mayStart) return { reason: 'concurrency' };
   const { reason, untilMs } = verdict;
   // A concurrency limit in its ramp is looked at again soon, but when a place comes free is not known.

@@ -15,8 +15,9 @@
  * pause comes on top, growing and with full jitter, so that workers do not come back together.
  */
 
-import { type Ceilings, type LimitState, initialLimitState } from './limit-state.js';
-import { climb, cutRateCurve, guessRate, rateAt, refill } from './rate-curve.js';
+import type { Ceilings, LearnedLimit } from '../protocol/limits.js';
+import { type LimitState, initialLimitState } from './limit-state.js';
+import { type RateCurve, climb, cutRateCurve, guessRate, rateAt, refill } from './rate-curve.js';
 import { peakOf, slide, sumOf } from './sliding-window.js';
 
 /** What happened. `inFlight` counts this agent's calls after the event. */
@@ -24,6 +25,10 @@ export type LimitEvent =
   | { type: 'started'; nowMs: number; inFlight: number; waitedForRate: boolean }
   /** Calls wait for the concurrency limit, and nothing else happened for a while. */
   | { type: 'waited'; nowMs: number; settledInFlight: number; letIn: number }
+  /** Another worker was refused by the same agent. */
+  | { type: 'refusedElsewhere'; nowMs: number; inFlight: number; isOfRate: boolean; askedUntilMs?: number | undefined }
+  /** The fleet gives this worker its share of what all have learned. */
+  | { type: 'shared'; nowMs: number; share: LearnedLimit; isAlone: boolean }
   | {
       type: 'ended';
       /** `ok`: let in and done. `refused`: turned away because of a limit. `other`: tells nothing about limits. */
@@ -43,8 +48,10 @@ export type LimitEvent =
     };
 
 /** What stands in the way of the next call, and until when if that is known. */
-export type Verdict =
-  { mayStart: true } | { mayStart: false; reason: 'paused' | 'rate' | 'concurrency'; untilMs?: number };
+export type Verdict = { mayStart: true } | { mayStart: false; reason: WaitReason; untilMs?: number };
+
+/** `paused`, `rate`, `concurrency`: what was learned. `ceiling`: what was set. */
+export type WaitReason = 'paused' | 'rate' | 'concurrency' | 'ceiling';
 
 const SLOW_START_MS = 50;
 /** Time between probes: doubled when one is refused, up to the time of so many landings; halved when one holds. */
@@ -55,16 +62,30 @@ const ACCEPTED_WINDOW = { leastMs: 1_000, mostMs: 10_000 };
 const PROVEN_WINDOW_MS = 4_000;
 const PAUSE = { baseMs: 500, capMs: 30_000, leastMs: 50 };
 const FORGET_AFTER_MS = 10 * 60_000;
+/** In flight, of the concurrency allowed: a rate that holds back no more than this leaves is in doubt. */
+const DOUBTFUL_SHARE = 0.7;
+const SHELVE_AFTER_MOST_MS = 120_000;
+/** A rate cut so recently was cut for what other workers tell of now (milliseconds). */
+const SAME_REFUSAL_MS = 1_500;
 
-/** Calls allowed in flight: what was learned, under the ceiling; at least one. */
+/** Calls allowed in flight: what was learned, at least one, under the ceiling, which may be none. */
 export function allowedConcurrency(state: LimitState, ceilings: Ceilings): number {
-  return Math.max(1, Math.min(Math.floor(state.limit), ceilings.maxConcurrency ?? Number.POSITIVE_INFINITY));
+  return Math.min(Math.max(1, Math.floor(state.limit)), ceilings.maxConcurrency ?? Number.POSITIVE_INFINITY);
 }
 
 /** Calls allowed per second: what was learned, under the ceiling; infinite when neither is there. */
 export function allowedRate(state: LimitState, ceilings: Ceilings): number {
   const ceiling = ceilings.maxPerMinute === undefined ? Number.POSITIVE_INFINITY : ceilings.maxPerMinute / 60;
-  return Math.min(state.rate === null ? Number.POSITIVE_INFINITY : rateAt(state.rate), ceiling);
+  return Math.min(learnedRate(state), ceiling);
+}
+
+function learnedRate({ rate }: LimitState): number {
+  return rate === null ? Number.POSITIVE_INFINITY : rateAt(rate);
+}
+
+/** Calls let in per second, lately. */
+export function letInPerSecond(state: LimitState, nowMs: number): number {
+  return acceptedPerSecond(state, nowMs);
 }
 
 /** How long a call must have lasted to be taken as let in, in milliseconds. */
@@ -75,14 +96,17 @@ export function settledAfterMs(state: LimitState): number {
 /** Tells whether a call may start now. */
 export function judgeStart(state: LimitState, inFlight: number, nowMs: number, ceilings: Ceilings): Verdict {
   if (nowMs < state.pausedUntilMs) return { mayStart: false, reason: 'paused', untilMs: state.pausedUntilMs };
+  if (inFlight >= (ceilings.maxConcurrency ?? Number.POSITIVE_INFINITY)) return { mayStart: false, reason: 'ceiling' };
   if (inFlight >= allowedConcurrency(state, ceilings))
     return { mayStart: false, reason: 'concurrency', ...growthAt(state, ceilings) };
   const pace = startPace(state, ceilings);
   if (pace === Number.POSITIVE_INFINITY) return { mayStart: true };
+  if (pace === 0) return { mayStart: false, reason: 'ceiling' };
   const { tokens } = refill(state.bucket, pace, nowMs);
   if (tokens >= 1) return { mayStart: true };
   const untilMs = nowMs + ((1 - tokens) / pace) * 1000;
-  return { mayStart: false, reason: pace < allowedRate(state, ceilings) ? 'concurrency' : 'rate', untilMs };
+  if (pace < allowedRate(state, ceilings)) return { mayStart: false, reason: 'concurrency', untilMs };
+  return { mayStart: false, reason: pace < learnedRate(state) ? 'ceiling' : 'rate', untilMs };
 }
 
 /** When the limit may grow although no call ends; never at the ceiling. */
@@ -110,6 +134,10 @@ export function nextLimitState(state: LimitState, event: LimitEvent, ceilings: C
       return afterWait(countLetIn(state, event), event, ceilings);
     case 'ended':
       return afterEnd(countLetIn(state, event), event, ceilings);
+    case 'refusedElsewhere':
+      return afterRefusalElsewhere(state, event);
+    case 'shared':
+      return afterSharing(state, event);
   }
 }
 
@@ -124,18 +152,31 @@ function afterStart(before: LimitState, event: StartedEvent, ceilings: Ceilings)
   const pace = startPace(state, ceilings);
   if (pace === Number.POSITIVE_INFINITY) return { ...state, startedAtMs: nowMs };
   const bucket = refill(state.bucket, pace, nowMs);
-  return {
-    ...state,
-    startedAtMs: nowMs,
-    bucket: { ...bucket, tokens: Math.max(0, bucket.tokens - 1) },
-    rate: event.waitedForRate && state.rate !== null ? climb(state.rate, nowMs - state.startedAtMs) : state.rate,
-  };
+  const next = { ...state, startedAtMs: nowMs, bucket: { ...bucket, tokens: Math.max(0, bucket.tokens - 1) } };
+  if (state.rate === null || !event.waitedForRate) return next;
+  if (isDoubtful(state, event, ceilings)) return shelved(next, state.rate, nowMs);
+  return { ...next, rate: climb(state.rate, nowMs - state.startedAtMs) };
+}
+
+/**
+ * A rate that holds calls back only a little below the concurrency allowed may be no rate: refusals of calls at once look like it
+ * when other workers probe for more. Without it little more can start, so that it costs little to see.
+ */
+function isDoubtful(state: LimitState, { nowMs, inFlight }: StartedEvent, ceilings: Ceilings): boolean {
+  if (!state.isShared) return false;
+  const limit = allowedConcurrency(state, ceilings);
+  return limit > 1 && inFlight >= DOUBTFUL_SHARE * limit && nowMs - state.shelvedAtMs >= state.shelveAfterMs;
+}
+
+function shelved(state: LimitState, rate: RateCurve, nowMs: number): LimitState {
+  const shelveAfterMs = Math.min(SHELVE_AFTER_MOST_MS, state.shelveAfterMs * 2);
+  return { ...state, rate: null, shelvedRate: rate, shelvedAtMs: nowMs, shelveAfterMs, rateSuspicion: 0 };
 }
 
 function afterWait(state: LimitState, event: WaitedEvent, ceilings: Ceilings): LimitState {
   if (!state.isSlowStart) return probe(withProven(state, event.nowMs, event.settledInFlight), event.nowMs, ceilings);
   if (event.nowMs - state.grownAtMs < SLOW_START_MS) return state;
-  return { ...state, limit: underCeiling(state.limit * 2, ceilings), grownAtMs: event.nowMs };
+  return { ...state, limit: grown(state.limit, state.limit * 2, ceilings), grownAtMs: event.nowMs };
 }
 
 function countLetIn(state: LimitState, { letIn, nowMs }: EndedEvent | WaitedEvent): LimitState {
@@ -162,7 +203,7 @@ function afterSuccess(state: LimitState, event: EndedEvent, ceilings: Ceilings):
   const isAtLimit = event.inFlight + 1 >= allowedConcurrency(state, ceilings);
   if (!isAtLimit) return next;
   if (!next.isSlowStart) return probe(next, nowMs, ceilings);
-  return { ...next, limit: underCeiling(next.limit + 1, ceilings), grownAtMs: nowMs };
+  return { ...next, limit: grown(next.limit, next.limit + 1, ceilings), grownAtMs: nowMs };
 }
 
 /** A level above the limit is one that calls had before the limit was cut: they prove nothing beyond it. */
@@ -181,7 +222,7 @@ function probe(state: LimitState, nowMs: number, ceilings: Ceilings): LimitState
   const step = state.isProbing ? Math.max(1, Math.min(state.probeStep * 2, Math.floor(state.limit / 4))) : 1;
   return {
     ...state,
-    limit: underCeiling(state.limit + step, ceilings),
+    limit: grown(state.limit, state.limit + step, ceilings),
     probeStep: step,
     probeAfterMs: state.isProbing ? Math.max(PROBE_AFTER.leastMs, state.probeAfterMs / 2) : state.probeAfterMs,
     probedAtMs: nowMs,
@@ -193,8 +234,9 @@ function nextProbeAtMs(state: LimitState): number {
   return state.probedAtMs + state.probeAfterMs;
 }
 
-function underCeiling(limit: number, ceilings: Ceilings): number {
-  return Math.min(limit, ceilings.maxConcurrency ?? Number.POSITIVE_INFINITY);
+/** A limit that has grown, but not beyond the ceiling; one that a lower ceiling has overtaken stays what was learned. */
+function grown(limit: number, wanted: number, { maxConcurrency = Number.POSITIVE_INFINITY }: Ceilings): number {
+  return Math.max(limit, Math.min(wanted, maxConcurrency));
 }
 
 function afterRefusal(state: LimitState, event: EndedEvent): LimitState {
@@ -209,11 +251,48 @@ function afterRefusal(state: LimitState, event: EndedEvent): LimitState {
     refusalsInRow,
     refusedAtMs: isNews ? nowMs : state.refusedAtMs,
     pausedUntilMs: Math.max(state.pausedUntilMs, pauseUntilMs(event, isNews ? refusalsInRow : 0)),
+    askedUntilMs: Math.max(state.askedUntilMs, nowMs + (event.retryAfterMs ?? 0)),
   };
   if (event.startedInFlight > peakOf(state.proven)) return cutLimit({ ...next, rateSuspicion: 0 }, event);
   const rateSuspicion = state.rateSuspicion + (isNews ? 1 : 0);
   if (state.rate === null && rateSuspicion < 2) return cutLimit({ ...next, rateSuspicion }, event);
   return cutRate({ ...next, rateSuspicion }, event);
+}
+
+/** The rate is everybody's, so all cut it; so is the end of the ramp. Calls at once are cut by whom the refusal has met. */
+function afterRefusalElsewhere(
+  state: LimitState,
+  { nowMs, inFlight, isOfRate, askedUntilMs = 0 }: Extract<LimitEvent, { type: 'refusedElsewhere' }>,
+): LimitState {
+  const { isSlowStart, rate } = state;
+  const isRateNews = isOfRate && rate !== null && nowMs - rate.cutAtMs > SAME_REFUSAL_MS;
+  return {
+    ...state,
+    pausedUntilMs: Math.max(state.pausedUntilMs, askedUntilMs),
+    ...(isSlowStart && { isSlowStart: false, limit: Math.max(1, inFlight), probedAtMs: nowMs }),
+    ...(isRateNews && { rate: cutRateCurve(rate, false, nowMs), bucket: { tokens: 0, atMs: nowMs } }),
+  };
+}
+
+function afterSharing(
+  state: LimitState,
+  { nowMs, share: { limit, rate }, isAlone }: Extract<LimitEvent, { type: 'shared' }>,
+): LimitState {
+  const { current, previous } = state.proven;
+  return {
+    ...state,
+    isShared: !isAlone,
+    isSlowStart: false,
+    limit,
+    proven: { ...state.proven, current: Math.min(current, limit), previous: Math.min(previous, limit) },
+    probeStep: 1,
+    probeAfterMs: Math.max(state.probeAfterMs, PROBE_AFTER.mostMs / 2),
+    probedAtMs: nowMs,
+    isProbing: false,
+    limitCutAtMs: nowMs,
+    rate: rate === undefined ? null : { ...rate, cutAtMs: nowMs },
+    bucket: { tokens: 0, atMs: nowMs },
+  };
 }
 
 function pauseUntilMs(event: EndedEvent, refusalsInRow: number): number {
@@ -246,11 +325,13 @@ function cutLimit(state: LimitState, event: EndedEvent): LimitState {
 function cutRate(state: LimitState, event: EndedEvent): LimitState {
   const { nowMs, startedAtMs } = event;
   if (state.rate !== null && startedAtMs < state.rate.cutAtMs) return state;
+  const rateRefusals = state.rateRefusals + 1;
+  const known = state.rate ?? state.shelvedRate;
   const rate =
-    state.rate === null
+    known === null
       ? guessRate(acceptedPerSecond(state, nowMs), nowMs)
-      : cutRateCurve(state.rate, state.refusalsInRow >= 2, nowMs);
-  return { ...state, rate, bucket: { tokens: 0, atMs: nowMs } };
+      : cutRateCurve(known, state.refusalsInRow >= 2, nowMs);
+  return { ...state, rate, rateRefusals, bucket: { tokens: 0, atMs: nowMs } };
 }
 
 function acceptedWindowMs(state: LimitState): number {

@@ -59,10 +59,14 @@ function limitGauges(registry: Registry): WorkerMetrics['readLimitsOf'] {
       return status === undefined ? [] : [[agent, status]];
     });
 
-  gauge('aip_limit_concurrency', 'Calls that the agent is let have at once, as learned.', ({ limit }) => limit);
+  gauge(
+    'aip_limit_concurrency',
+    'Calls that this worker may have at once, as learned and shared out.',
+    ({ limit }) => limit,
+  );
   gauge(
     'aip_limit_rate_per_second',
-    'Calls that the agent is let have per second, as learned; absent while no rate is known.',
+    'Calls that this worker may start per second, as learned and shared out; absent while no rate is known.',
     ({ ratePerSecond }) => ratePerSecond,
   );
   gauge(
@@ -70,7 +74,10 @@ function limitGauges(registry: Registry): WorkerMetrics['readLimitsOf'] {
     'Unix time until which no call starts, since the agent asked to slow down; 0 when there is no pause.',
     ({ pausedUntilMs }) => (pausedUntilMs ?? 0) / 1000,
   );
-  gauge('aip_calls_in_flight', 'Calls of the agent that run now.', ({ inFlight }) => inFlight);
+  gauge('aip_limit_closed', '1 while an operator has closed the agent, so that no call starts; else 0.', (status) =>
+    status.closedUntilMs === undefined ? 0 : 1,
+  );
+  gauge('aip_calls_in_flight', 'Exchanges that run at the agent now.', ({ inFlight }) => inFlight);
   new Gauge({
     name: 'aip_calls_waiting',
     help: 'Calls that wait for the limits of the agent.',

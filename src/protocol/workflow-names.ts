@@ -3,4 +3,5 @@ export const WORKFLOW_TYPES = {
   conversation: 'conversationWorkflow',
   batch: 'batchWorkflow',
   batchShard: 'batchShardWorkflow',
+  governor: 'governorWorkflow',
 } as const;

@@ -2,3 +2,4 @@
 export { conversationWorkflow } from './conversation.js';
 export { batchWorkflow } from './batch.js';
 export { batchShardWorkflow } from './batch-shard.js';
+export { governorWorkflow } from './governor.js';

@@ -92,6 +92,7 @@ function noLimits(onAcquire: () => void): Governor {
       onAcquire();
       return Promise.resolve({ release: () => undefined });
     },
+    occupy: () => () => undefined,
     status: () => undefined,
     agentRids: () => [],
   };

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { AgentGate, type Permit, type Priority, type Wait } from '../../src/governor/agent-gate.js';
-import type { Ceilings } from '../../src/governor/limit-state.js';
+import type { Ceilings } from '../../src/protocol/limits.js';
 import { createWorld } from './governor-simulation.js';
 
 let world: ReturnType<typeof createWorld>;
@@ -159,7 +159,7 @@ test('a call that waits is told why, once', () => {
   open({ maxConcurrency: 1 });
   ask('first', 'batch', (wait) => waits.push(wait));
   ask('second', 'batch', (wait) => waits.push(wait));
-  expect(waits).toEqual([{ reason: 'concurrency' }]);
+  expect(waits).toEqual([{ reason: 'ceiling' }]);
 });
 
 test('a ceiling per minute paces calls and tells when the next may start', () => {
@@ -167,7 +167,7 @@ test('a ceiling per minute paces calls and tells when the next may start', () =>
   const waits: Wait[] = [];
   ask('now');
   ask('in a second', 'batch', (wait) => waits.push(wait));
-  expect(waits).toEqual([{ reason: 'rate', untilMs: 1_000 }]);
+  expect(waits).toEqual([{ reason: 'ceiling', untilMs: 1_000 }]);
   world.runUntil(999);
   expect(granted).toEqual(['now']);
   world.runUntil(1_001);

@@ -6,7 +6,8 @@ import {
   judgeStart,
   nextLimitState,
 } from '../../src/governor/control-law.js';
-import { type Ceilings, type LimitState, initialLimitState } from '../../src/governor/limit-state.js';
+import { type LimitState, initialLimitState } from '../../src/governor/limit-state.js';
+import type { Ceilings } from '../../src/protocol/limits.js';
 import { cutRateCurve, guessRate, rateAt } from '../../src/governor/rate-curve.js';
 import { slide, sumOf } from '../../src/governor/sliding-window.js';
 
@@ -51,7 +52,7 @@ describe('judgeStart()', () => {
       settled(),
       5,
       { maxConcurrency: 5 },
-      { mayStart: false, reason: 'concurrency' },
+      { mayStart: false, reason: 'ceiling' },
     ],
     ['in a pause', settled({ pausedUntilMs: 5_000 }), 0, none, { mayStart: false, reason: 'paused', untilMs: 5_000 }],
     ['at the end of a pause', settled({ pausedUntilMs: 0 }), 0, none, { mayStart: true }],

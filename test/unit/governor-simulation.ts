@@ -1,5 +1,6 @@
 import { AgentGate, type GateClock, type GateStatus } from '../../src/governor/agent-gate.js';
-import type { Ceilings } from '../../src/governor/limit-state.js';
+import { MemberOfFleet } from '../../src/governor/fleet-member.js';
+import type { Ceilings, LimitSettings, MemberReport } from '../../src/protocol/limits.js';
 
 /** A limit as the server keeps it. `enter` decides at the door; an admitted call leaves later. */
 export interface ServerLimit {
@@ -111,6 +112,122 @@ export function simulate(input: SimulationInput): SimulationResult {
     peakInFlight,
     status: gate.status(),
   };
+}
+
+export interface FleetSimulationInput extends Omit<SimulationInput, 'wanted' | 'ceilings'> {
+  /** When each worker begins, and when it is killed (its calls go on at the agent); how many calls each wants at once. */
+  workers: readonly { fromMs: number; killedAtMs?: number; wanted: number }[];
+  settings?: (nowMs: number) => LimitSettings;
+}
+
+export interface FleetSimulationResult {
+  landed: number;
+  refused: number;
+  refusedPerLanding: number;
+  /** Landings, and refusals, in each second; landings of each worker. */
+  perSecond: number[];
+  refusedPerSecond: number[];
+  byWorker: number[];
+  /** Calls let in at once, at most, over all workers. */
+  peakInFlight: number;
+  /** When a worker was given its first permit. */
+  firstGrantMs: number[];
+}
+
+/** Rounds of a member: at this interval, sooner when it was refused; words are this long on their way (milliseconds). */
+const ROUND = { everyMs: 1_000, leastMs: 250, wayMs: 15 };
+/** A dead member is gone from the view after this time (milliseconds). */
+const MEMBER_TIMEOUT_MS = 8_000;
+
+/** Runs the gates of several workers that share what they learn, against one limit. */
+export function simulateFleet(input: FleetSimulationInput): FleetSimulationResult {
+  const world = createWorld(input.seed ?? 1);
+  const { now, random } = world.clock;
+  const { refusalMs = 5, durationMs, callMs, limit } = input;
+  const counters = (): number[] => Array<number>(Math.ceil(durationMs / 1000)).fill(0);
+  const result = { landed: 0, refused: 0, perSecond: counters(), refusedPerSecond: counters(), peakInFlight: 0 };
+  const byWorker = input.workers.map(() => 0);
+  const firstGrantMs = input.workers.map(() => Number.POSITIVE_INFINITY);
+  const told = new Map<string, MemberReport | undefined>();
+  let inFlight = 0;
+
+  const count = (counts: number[]): void => {
+    const second = Math.floor(now() / 1000);
+    counts[second] = (counts[second] ?? 0) + 1;
+  };
+
+  input.workers.forEach(({ fromMs, killedAtMs = Number.POSITIVE_INFINITY, wanted }, index) => {
+    const id = `worker-${index}`;
+    const gate = new AgentGate(world.clock, {});
+    const member = new MemberOfFleet({ id, identity: id, configured: {} }, gate, now);
+    const isDead = (): boolean => now() >= killedAtMs;
+    let [lookedAtMs, isPlanned] = [Number.NEGATIVE_INFINITY, false];
+
+    const round = (): void => {
+      if (isDead()) return;
+      lookedAtMs = now();
+      const members = [...told].map(([memberId, report]) => ({ id: memberId, report }));
+      const report = member.look({ settings: input.settings?.(now()) ?? {}, members });
+      world.after(ROUND.wayMs, () => {
+        if (isDead()) return;
+        told.set(id, structuredClone(report));
+        world.after(ROUND.wayMs, () => !isDead() && member.told());
+      });
+      if (member.isUnsettled) roundSoon();
+    };
+    const rounds = (): void => {
+      if (isDead()) return;
+      if (now() - lookedAtMs >= ROUND.everyMs - 1) round();
+      world.after(Math.max(1, lookedAtMs + ROUND.everyMs - now()), rounds);
+    };
+    const roundSoon = (): void => {
+      if (isPlanned) return;
+      isPlanned = true;
+      world.after(Math.max(0, lookedAtMs + ROUND.leastMs - now()), () => {
+        isPlanned = false;
+        round();
+      });
+    };
+
+    const ask = (): void => {
+      if (isDead()) return;
+      gate.enter({
+        priority: 'batch',
+        grant(permit) {
+          if (isDead()) return;
+          firstGrantMs[index] = Math.min(firstGrantMs[index] ?? 0, now());
+          const isLetIn = limit.enter(now());
+          if (isLetIn) result.peakInFlight = Math.max(result.peakInFlight, (inFlight += 1));
+          const takesMs = isLetIn ? callMs * (0.7 + 0.6 * random()) : refusalMs * (1 + random());
+          world.after(takesMs, () => {
+            if (isLetIn) {
+              limit.leave(now());
+              inFlight -= 1;
+              result.landed += 1;
+              byWorker[index] = (byWorker[index] ?? 0) + 1;
+              count(result.perSecond);
+            } else {
+              result.refused += 1;
+              count(result.refusedPerSecond);
+              roundSoon();
+            }
+            if (isDead()) return;
+            permit.release(isLetIn ? 'ok' : 'refused');
+            ask();
+          });
+        },
+      });
+    };
+
+    world.after(fromMs, () => {
+      told.set(id, undefined);
+      rounds();
+      for (let call = 0; call < wanted; call += 1) ask();
+    });
+    if (killedAtMs < Number.POSITIVE_INFINITY) world.after(killedAtMs + MEMBER_TIMEOUT_MS, () => told.delete(id));
+  });
+  world.runUntil(durationMs);
+  return { ...result, refusedPerLanding: result.refused / result.landed, byWorker, firstGrantMs };
 }
 
 /** A clock whose time moves from event to event. Events of one moment happen in the order they were planned. */

@@ -24,7 +24,7 @@ describe('acquire()', () => {
     const waiting = governor.acquire({ ...batch, signal: controller.signal, onWait: (wait) => waits.push(wait) });
     controller.abort(reason);
     await expect(waiting).rejects.toBe(reason);
-    expect(waits).toEqual([{ reason: 'concurrency' }]);
+    expect(waits).toEqual([{ reason: 'ceiling' }]);
     expect(governor.status(agentRid)?.waiting.batch).toBe(0);
     running.release('ok');
     expect(governor.status(agentRid)?.inFlight).toBe(0);

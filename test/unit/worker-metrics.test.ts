@@ -54,11 +54,18 @@ describe('what the governor knows', () => {
     expect(paused).toBeGreaterThanOrEqual(clock.ms / 1000 + 60);
   });
 
-  test('tells a rate where one is known', async () => {
+  test('tells a rate where one is known, and that the agent is closed', async () => {
     const metrics = createWorkerMetrics({ ofProcess: false });
     const status = { limit: 3, ratePerSecond: 2.5, inFlight: 1, waiting: { interactive: 0, batch: 0 } };
-    metrics.readLimitsOf({ agentRids: () => [agent], status: () => status });
-    expect(samples(await metrics.text()).get(`aip_limit_rate_per_second{agent="${agent}"}`)).toBe(2.5);
+    const other = 'ri.aip-agents..agent.b';
+    metrics.readLimitsOf({
+      agentRids: () => [agent, other],
+      status: (agentRid) => ({ ...status, ...(agentRid === other && { closedUntilMs: Number.POSITIVE_INFINITY }) }),
+    });
+    const found = samples(await metrics.text());
+    expect(found.get(`aip_limit_rate_per_second{agent="${agent}"}`)).toBe(2.5);
+    expect(found.get(`aip_limit_closed{agent="${agent}"}`)).toBe(0);
+    expect(found.get(`aip_limit_closed{agent="${other}"}`)).toBe(1);
   });
 });
 

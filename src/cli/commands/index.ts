@@ -5,6 +5,7 @@ import { chatCommand } from './chat.js';
 import { conversationCommand } from './conversation.js';
 import { demoCommand } from './demo.js';
 import { devCommand } from './dev.js';
+import { limitsCommand } from './limits.js';
 import { simulatorCommand } from './simulator.js';
 import { workerCommand } from './worker.js';
 
@@ -15,6 +16,7 @@ export const commands: readonly CommandDefinition[] = [
   chatCommand,
   conversationCommand,
   batchCommand,
+  limitsCommand,
   workerCommand,
   simulatorCommand,
   demoCommand,

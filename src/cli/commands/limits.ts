@@ -1,0 +1,150 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { loadAgentRid } from '../../config.js';
+import { closeAgent, describeLimits, listLimits, openAgent, setLimits } from '../../client/index.js';
+import { withAipClient } from '../aip-client.js';
+import { command, type CommandDefinition, JSON_OPTION, TEMPORAL_SETTINGS, UsageError } from '../command.js';
+import { limitsText, listText } from '../limits-text.js';
+import { timeOption } from '../option-values.js';
+import { localTime, type Output } from '../output.js';
+
+const SETTINGS = ['agentRid', ...TEMPORAL_SETTINGS] as const;
+const EXIT_CODES = 'Exit code: 0 it is set, 1 Temporal cannot be reached, 2 the command line must be mended.';
+
+/** Reads a ceiling: a whole number from 1, or `none`. */
+const ceilingOption =
+  (name: string) =>
+  (text: string): number | null => {
+    if (text === 'none') return null;
+    if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
+    throw new UsageError(`Mend ${name}: "${text}" is neither a whole number from 1 to 9999999 nor "none"`);
+  };
+
+const showCommand = command<{ watch?: boolean }>({
+  name: 'show',
+  summary: 'show an agent’s limits: what is set, what was learned, which worker uses how much of it',
+  description: 'Needs no worker. What the workers tell is a second or so old.',
+  options: [{ flags: '--watch', about: 'again every two seconds, until Ctrl-C' }, JSON_OPTION],
+  settings: SETTINGS,
+  examples: [['aip-temporal limits show', 'of the agent in AIP_AGENT_RID, or of that of `dev`']],
+  async run({ options: { watch }, sources, output, signal }) {
+    const agentRid = loadAgentRid(sources);
+    await withAipClient({ sources, output, signal }, async (aip) => {
+      for (;;) {
+        const description = await describeLimits(aip, agentRid);
+        if (output.isJson) output.json(description);
+        else output.result(limitsText(description));
+        if (watch !== true) return;
+        await delay(2_000, undefined, { signal });
+        if (!output.isJson) output.result('');
+      }
+    });
+  },
+});
+
+const listCommand = command({
+  name: 'list',
+  summary: 'list the agents that workers call now, or that something is set for',
+  description: 'Needs no worker. A list is a second or so behind.',
+  options: [JSON_OPTION],
+  settings: TEMPORAL_SETTINGS,
+  examples: [['aip-temporal limits list', 'agents, ceilings, which are closed']],
+  async run({ sources, output, signal }) {
+    await withAipClient({ sources, output, signal }, async (aip) => {
+      const agents = await listLimits(aip);
+      if (output.isJson) for (const agent of agents) output.json(agent);
+      else if (agents.length === 0)
+        output.note(`No agent is called by workers of task queue ${aip.taskQueue}, and none is set`);
+      else output.result(listText(agents));
+    });
+  },
+});
+
+const setCommand = command<{ maxConcurrency?: number | null; maxPerMinute?: number | null }>({
+  name: 'set',
+  summary: 'set ceilings for an agent, for all workers of the task queue together',
+  description:
+    'They hold within two seconds or so, over restarts, until they are changed; exchanges in flight go on to their end. ' +
+    EXIT_CODES,
+  options: [
+    {
+      flags: '--max-concurrency <n>',
+      about: 'exchanges at once; "none": no ceiling',
+      parse: ceilingOption('--max-concurrency'),
+    },
+    {
+      flags: '--max-per-minute <n>',
+      about: 'exchanges per minute; "none": no ceiling',
+      parse: ceilingOption('--max-per-minute'),
+    },
+  ],
+  settings: SETTINGS,
+  examples: [
+    ['aip-temporal limits set --max-concurrency 10', 'at most 10 exchanges at once, whatever the agent would let in'],
+    ['aip-temporal limits set --max-concurrency none', 'what is learned is all that holds again'],
+  ],
+  async run({ options, sources, output, signal }) {
+    const { maxConcurrency, maxPerMinute } = options;
+    if (maxConcurrency === undefined && maxPerMinute === undefined)
+      throw new UsageError('Say what to set: --max-concurrency, --max-per-minute');
+    const agentRid = loadAgentRid(sources);
+    await withAipClient({ sources, output, signal }, async (aip) => {
+      const isHeard = await setLimits(aip, agentRid, {
+        ...(maxConcurrency !== undefined && { maxConcurrency }),
+        ...(maxPerMinute !== undefined && { maxPerMinute }),
+      });
+      tell(output, isHeard, `Set the ceilings of agent ${agentRid}`);
+    });
+  },
+});
+
+const closeCommand = command<{ until?: string; reason?: string }>({
+  name: 'close',
+  summary: 'let no worker call an agent, until a time or `limits open`; what is in flight goes on to its end',
+  description: `Messages and batches wait meanwhile, and say so. ${EXIT_CODES}`,
+  options: [
+    {
+      flags: '--until <time>',
+      about: 'open by itself then: 2026-03-01T18:00Z, or 2h from now',
+      parse: timeOption('--until'),
+    },
+    { flags: '--reason <text>', about: 'why, for whoever wonders; at most 200 characters' },
+  ],
+  settings: SETTINGS,
+  examples: [
+    ['aip-temporal limits close --until 30m --reason "model is being changed"', 'shown by show and in the UI'],
+  ],
+  async run({ options, sources, output, signal }) {
+    const agentRid = loadAgentRid(sources);
+    await withAipClient({ sources, output, signal }, async (aip) => {
+      const isHeard = await closeAgent(aip, agentRid, options);
+      const until = options.until === undefined ? 'until `limits open`' : `until ${localTime(options.until)}`;
+      tell(output, isHeard, `Closed agent ${agentRid} ${until}`);
+    });
+  },
+});
+
+const openCommand = command({
+  name: 'open',
+  summary: 'let workers call an agent again that was closed',
+  description: EXIT_CODES,
+  settings: SETTINGS,
+  examples: [['aip-temporal limits open', 'what waits goes on']],
+  async run({ sources, output, signal }) {
+    const agentRid = loadAgentRid(sources);
+    await withAipClient({ sources, output, signal }, async (aip) => {
+      tell(output, await openAgent(aip, agentRid), `Opened agent ${agentRid}`);
+    });
+  },
+});
+
+function tell(output: Output, isHeard: boolean, what: string): void {
+  output.note(what);
+  if (!isHeard) output.note('No worker has heard of it yet: it holds as soon as one runs');
+}
+
+/** `aip-temporal limits …` */
+export const limitsCommand: CommandDefinition = {
+  name: 'limits',
+  summary: 'see and set the limits of agents, for all workers together',
+  subcommands: [showCommand, listCommand, setCommand, closeCommand, openCommand],
+};

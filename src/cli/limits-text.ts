@@ -1,0 +1,74 @@
+import type { LimitedAgent, LimitsDescription } from '../client/index.js';
+import type { Ceilings, ClosedAgent, LimitSettings } from '../protocol/limits.js';
+import { localTime, table } from './output.js';
+
+/** What `limits show` tells: a line a field, and a table of the workers. */
+export function limitsText({ agentRid, settings, ceilings, totals, workers }: LimitsDescription): string {
+  const { inFlight, waiting, concurrency, ratePerSecond, isRamping, letIn, refused, perSecond } = totals;
+  const isSetHere = JSON.stringify(settingsCeilings(settings)) === JSON.stringify(ceilings);
+  const fields: [string, string | undefined][] = [
+    ['agent', agentRid],
+    ['state', settings.closed === undefined ? 'open' : closedText(settings.closed)],
+    ['ceilings', `${ceilingsText(ceilings)}${isSetHere ? '' : ' (workers were started with them)'}`],
+    ...(workers.length === 0
+      ? ([['learned', 'nothing: no worker calls the agent now']] as [string, string][])
+      : ([
+          [
+            'learned',
+            isRamping
+              ? `no limit met yet; up to ${concurrency} at once tried`
+              : learnedText(concurrency, ratePerSecond),
+          ],
+          ['now', `${inFlight} in flight, ${waiting} waiting, ${perSecond.toFixed(1)} let in per second`],
+          ['so far', `${letIn} let in, ${refused} refused`],
+        ] as [string, string][])),
+  ];
+  const lines = fields.map(([name, value]) => `${name.padEnd(10)}${value ?? ''}`);
+  return workers.length === 0 ? lines.join('\n') : [...lines, '', workersTable(workers)].join('\n');
+}
+
+/** What `limits list` tells. */
+export function listText(agents: readonly LimitedAgent[]): string {
+  const rows = agents.map(({ agentRid, settings }) => [
+    agentRid,
+    settings.closed === undefined ? 'open' : 'closed',
+    ceilingsText(settingsCeilings(settings)),
+  ]);
+  return table(['AGENT', 'STATE', 'CEILINGS'], rows);
+}
+
+function workersTable(workers: LimitsDescription['workers']): string {
+  const rows = workers.map(({ identity, isLeader, inFlight, waiting, concurrency, ratePerSecond, share, ...of }) => [
+    isLeader ? `${identity} (leads)` : identity,
+    String(inFlight),
+    String(waiting),
+    share.maxConcurrency === undefined ? String(concurrency) : `${Math.min(concurrency, share.maxConcurrency)}`,
+    ratePerSecond === undefined ? '-' : ratePerSecond.toFixed(1),
+    share.maxPerMinute === undefined ? '-' : share.maxPerMinute.toFixed(0),
+    String(of.refused),
+  ]);
+  return table(['WORKER', 'IN FLIGHT', 'WAITING', 'AT ONCE', 'PER SECOND', 'PER MINUTE', 'REFUSED'], rows);
+}
+
+function learnedText(concurrency: number, ratePerSecond: number | undefined): string {
+  const rate = ratePerSecond === undefined ? '' : `, ${ratePerSecond.toFixed(1)} per second`;
+  return `${concurrency} at once${rate}`;
+}
+
+const settingsCeilings = ({ maxConcurrency, maxPerMinute }: LimitSettings): Ceilings => ({
+  ...(maxConcurrency !== undefined && { maxConcurrency }),
+  ...(maxPerMinute !== undefined && { maxPerMinute }),
+});
+
+function ceilingsText({ maxConcurrency, maxPerMinute }: Ceilings): string {
+  const parts = [
+    ...(maxConcurrency === undefined ? [] : [`${maxConcurrency} at once`]),
+    ...(maxPerMinute === undefined ? [] : [`${maxPerMinute} per minute`]),
+  ];
+  return parts.length === 0 ? 'none' : parts.join(', ');
+}
+
+function closedText({ since, until, reason }: ClosedAgent): string {
+  const end = until === undefined ? 'until `limits open`' : `until ${localTime(until)}`;
+  return `closed since ${localTime(since)} ${end}${reason === undefined ? '' : `: ${reason}`}`;
+}

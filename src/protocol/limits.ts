@@ -1,0 +1,128 @@
+import { defineSignal } from '@temporalio/workflow';
+
+/** Hard ceilings that hold whatever was learned. Absent: none. */
+export interface Ceilings {
+  /** Calls at once. */
+  maxConcurrency?: number;
+  maxPerMinute?: number;
+}
+
+/** An agent that an operator has closed: no call to it starts. */
+export interface ClosedAgent {
+  since: string;
+  /** When it opens by itself (ISO 8601); absent: when somebody opens it. */
+  until?: string;
+  /** At most 200 characters, for whoever wonders. */
+  reason?: string;
+}
+
+/** What operators have set for an agent; it stands in the memo of its `governorWorkflow`. */
+export interface LimitSettings extends Ceilings {
+  closed?: ClosedAgent;
+}
+
+/** A learned rate: see `src/governor/rate-curve.ts`. Calls per second. */
+export interface LearnedRate {
+  peak: number;
+  cut: number;
+  climbedMs: number;
+}
+
+/** What a worker has learned of an agent's limits, for its own calls. */
+export interface LearnedLimit {
+  /** Calls at once. */
+  limit: number;
+  rate?: LearnedRate;
+}
+
+/**
+ * What a worker tells the others of its calls to an agent, in the heartbeat details of the activity that stands for it in the
+ * agent's `governorWorkflow`. Plain JSON, a few hundred bytes.
+ */
+export interface MemberReport extends LearnedLimit {
+  identity: string;
+  /** No limit was met yet: `limit` is where its ramp stands. */
+  isRamping: boolean;
+  /** Calls per second that it may start now, by what it has learned. */
+  ratePerSecond?: number;
+  inFlight: number;
+  waiting: number;
+  /** Calls let in per second, lately. */
+  perSecond: number;
+  /** Calls let in, and refused, since it began; of the refusals those that the law took for the rate's. */
+  letIn: number;
+  refusals: number;
+  rateRefusals: number;
+  /** Until when the agent asked to wait (milliseconds since the epoch), if it did. */
+  askedUntilMs?: number;
+  /** Ceilings that this worker was started with; for the sum of all workers. */
+  configured: Ceilings;
+  /** The most of each ceiling that it may use, until it tells of less; absent where there is no ceiling. */
+  held: Ceilings;
+  /** Versions of the shares that it has taken. */
+  taken: { ceilings: number; learned: number };
+  /** Of the leader: how the fleet shares. */
+  shares?: FleetShares;
+}
+
+/** How the workers of a fleet share an agent's limits, by member id. */
+export interface FleetShares {
+  ceilings: { version: number; of: Record<string, Ceilings> };
+  /**
+   * Set anew when the fleet changes; in between each worker learns on by itself. `of` goes to `targets` in steps, while
+   * `isSettled` is false: nobody is given what another still uses.
+   */
+  learned: {
+    version: number;
+    of: Record<string, LearnedLimit>;
+    targets: Record<string, LearnedLimit>;
+    isSettled: boolean;
+  };
+}
+
+/** What `governorWorkflow` is started with. */
+export interface GovernorInput {
+  agentRid: string;
+  settings?: LimitSettings;
+  /** Members of the run before. */
+  members?: string[];
+}
+
+/** The run in which the workers of a task queue share an agent's limits. */
+export const governorWorkflowId = (taskQueue: string, agentRid: string): string => `governor/${taskQueue}/${agentRid}`;
+
+/** A worker joins; `member` is the id of the activity that stands for it from then on. */
+export const joinFleetSignal = defineSignal<[{ member: string }]>('joinFleet');
+
+/** A change of the settings: `null` takes one away, what is absent stays. */
+export type LimitChange = { [Name in keyof LimitSettings]?: LimitSettings[Name] | null };
+export const setLimitsSignal = defineSignal<[LimitChange]>('setLimits');
+
+/** Where `LimitSettings` stand in the memo of a `governorWorkflow`. */
+export const LIMITS_MEMO = 'limits';
+
+/** Name of the activity that stands for a worker. */
+export const MEMBER_ACTIVITY = 'holdShare';
+
+/** A worker that is silent for so long is dead: the others share what it held (milliseconds). */
+export const MEMBER_TIMEOUT_MS = 8_000;
+
+/** The settings after a change. */
+export function changedSettings(settings: LimitSettings, change: LimitChange): LimitSettings {
+  const names = ['maxConcurrency', 'maxPerMinute', 'closed'] as const;
+  return Object.fromEntries(
+    names
+      .map((name) => [name, change[name] === undefined ? settings[name] : change[name]] as const)
+      .filter(([, value]) => value !== undefined && value !== null),
+  );
+}
+
+/** The least of each ceiling: what holds for all workers together. */
+export function leastOf(all: readonly Ceilings[]): Ceilings {
+  const least = (name: keyof Ceilings): number => Math.min(...all.map((one) => one[name] ?? Number.POSITIVE_INFINITY));
+  const [maxConcurrency, maxPerMinute] = [least('maxConcurrency'), least('maxPerMinute')];
+  return {
+    ...(Number.isFinite(maxConcurrency) && { maxConcurrency }),
+    ...(Number.isFinite(maxPerMinute) && { maxPerMinute }),
+  };
+}
