@@ -12,18 +12,29 @@ const mayImport = {
   activities: ['agents-api', 'governor', 'protocol'],
   'agents-api': [],
   governor: ['protocol'],
+  metrics: [],
   fleet: ['governor', 'protocol'],
   checks: ['protocol'],
   client: ['checks', 'protocol'],
   embedded: [],
   'batch-files': ['checks', 'protocol'],
   simulator: [],
-  cli: ['protocol', 'activities', 'agents-api', 'governor', 'client', 'batch-files', 'embedded', 'simulator'],
+  cli: [
+    'protocol',
+    'activities',
+    'agents-api',
+    'governor',
+    'client',
+    'batch-files',
+    'embedded',
+    'simulator',
+    'metrics',
+  ],
 };
 const folders = Object.keys(mayImport);
 
-/** Types may cross where values may not: workflows see activities, and the client sees workflows. */
-const mayImportTypes = { workflows: ['activities'], client: ['workflows'] };
+/** Types may cross where values may not: workflows and metrics see activities, and the client sees workflows. */
+const mayImportTypes = { workflows: ['activities'], metrics: ['activities', 'governor'], client: ['workflows'] };
 
 const zones = folders.flatMap((folder) =>
   folders

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
 import { z } from 'zod';
+import type { ListenAddress } from './metrics/metrics-server.js';
 import { DEFAULT_TASK_QUEUE } from './protocol/task-queues.js';
 
 /** Variables of the environment by name; an empty value counts as unset. */
@@ -49,12 +51,22 @@ export const SETTINGS = {
     env: 'AIP_SHUTDOWN_GRACE_MS',
     about: 'time for running work to hand over when the worker stops (10000)',
   },
+  metricsAddress: {
+    flag: 'metrics-address',
+    env: 'AIP_METRICS_ADDRESS',
+    about: 'host:port, or a port of 127.0.0.1, to serve Prometheus metrics on (off)',
+  },
   temporalAddress: { flag: 'temporal-address', env: 'TEMPORAL_ADDRESS', about: 'host:port (localhost:7233)' },
   temporalNamespace: { flag: 'temporal-namespace', env: 'TEMPORAL_NAMESPACE', about: 'namespace (default)' },
   temporalProfile: {
     flag: 'temporal-profile',
     env: 'TEMPORAL_PROFILE',
     about: 'profile of Temporal’s configuration file, for TLS and API keys',
+  },
+  temporalMetricsAddress: {
+    flag: 'temporal-metrics-address',
+    env: 'AIP_TEMPORAL_METRICS_ADDRESS',
+    about: 'the same for the metrics of Temporal’s SDK (off)',
   },
 } as const;
 
@@ -127,6 +139,10 @@ export interface WorkerConfig {
   /** Stable across restarts, and unlike that of any other worker. Default: made of the host's name. */
   identity?: string;
   limits: WorkerLimits;
+  /** Where metrics are served. Absent: nowhere. */
+  metricsAddress?: ListenAddress;
+  /** `IP:port` where Temporal's SDK serves its metrics: for whoever installs its runtime, of which a process has one. */
+  temporalMetricsAddress?: string;
 }
 
 /** Settings that are missing or wrong: each problem says what was met, where, and what to do. Never holds a secret. */
@@ -180,6 +196,19 @@ const agentRidSchema = z
   .string()
   .regex(/^ri\.[^\s.]+\.[^\s.]*\.[^\s.]+\.\S+$/, 'is not a RID of an agent (ri.aip-agents..agent.…)');
 const name = z.string().regex(/^\S{1,200}$/, 'must have 1 to 200 characters without blanks');
+
+const ADDRESS_FORM = 'is not host:port like 127.0.0.1:9464, nor a port alone, which is one of 127.0.0.1';
+const listenAddress = z.string().transform((value, context): ListenAddress => {
+  const [, host = '127.0.0.1', port = ''] = /^(?:([^\s:/[\]]+|\[[\da-f:.]+\]):)?(\d{1,5})$/i.exec(value) ?? [];
+  if (port === '' || Number(port) > 65_535) context.addIssue({ code: 'custom', message: ADDRESS_FORM });
+  return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
+});
+/** Temporal's SDK resolves no names, and does not tell which free port it took. */
+const ipAddressAndPort = listenAddress.transform(({ host, port }, context): string => {
+  const ip = host === 'localhost' ? '127.0.0.1' : host;
+  if (isIP(ip) === 0 || port === 0) context.addIssue({ code: 'custom', message: 'needs an IP address and a port' });
+  return `${isIP(ip) === 6 ? `[${ip}]` : ip}:${port}`;
+});
 
 /** True for hosts whose traffic does not leave this machine. */
 const isLoopback = (hostname: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i.test(hostname);
@@ -405,13 +434,21 @@ export function loadWorkerLimits(sources: Sources): WorkerLimits {
  * @throws ConfigError With every problem at once.
  */
 export function loadWorkerConfig(sources: Sources): WorkerConfig {
-  const [foundry, temporal, identity, limits] = collect<
-    [FoundryConfig, TemporalConfig, string | undefined, WorkerLimits]
-  >(
+  type Found = [
+    FoundryConfig,
+    TemporalConfig,
+    string | undefined,
+    WorkerLimits,
+    ListenAddress | undefined,
+    string | undefined,
+  ];
+  const [foundry, temporal, identity, limits, metricsAddress, temporalMetricsAddress] = collect<Found>(
     () => loadFoundryConfig(sources),
     () => loadTemporalConfig(sources),
     () => checked(sources, 'workerIdentity', name),
     () => loadWorkerLimits(sources),
+    () => checked(sources, 'metricsAddress', listenAddress),
+    () => checked(sources, 'temporalMetricsAddress', ipAddressAndPort),
   );
   return {
     foundry,
@@ -420,5 +457,7 @@ export function loadWorkerConfig(sources: Sources): WorkerConfig {
     taskQueue: temporal.taskQueue,
     ...(identity === undefined ? {} : { identity }),
     limits,
+    ...(metricsAddress === undefined ? {} : { metricsAddress }),
+    ...(temporalMetricsAddress === undefined ? {} : { temporalMetricsAddress }),
   };
 }

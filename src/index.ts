@@ -1,7 +1,13 @@
 /** Door for applications: the client side, and what a worker of one's own is made of. */
 export * from './client/index.js';
 export { createActivities } from './activities/index.js';
-export type { Activities, ActivityDependencies } from './activities/index.js';
+export type {
+  Activities,
+  ActivityDependencies,
+  CancelOutcome,
+  ExchangeObserver,
+  TryOutcome,
+} from './activities/index.js';
 export { createAgentsApi, oauthToken, staticToken, tokenFile } from './agents-api/index.js';
 export type { AgentsApi, AgentsApiOptions, TokenSource } from './agents-api/index.js';
 export { BatchOutput, openBatchInput, OutputFileError, readBatchRows } from './batch-files/index.js';
@@ -13,7 +19,7 @@ export type {
   ReadBatchOptions,
 } from './batch-files/index.js';
 export { createGovernor } from './governor/index.js';
-export type { Governor, GovernorOptions } from './governor/index.js';
+export type { Governor, GovernorObserver, GovernorOptions } from './governor/index.js';
 export { BatchInputError } from './protocol/batch.js';
 export type * from './protocol/batch.js';
 export type * from './protocol/conversation.js';

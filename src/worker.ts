@@ -15,6 +15,7 @@ import {
 import type { FoundryConfig, WorkerConfig } from './config.js';
 import { createFleet, type Fleet } from './fleet/fleet.js';
 import { createGovernor } from './governor/governor.js';
+import type { ServedMetrics } from './metrics/index.js';
 import { DEFAULTS } from './protocol/defaults.js';
 import { batchTaskQueue, interactiveTaskQueue } from './protocol/task-queues.js';
 
@@ -25,6 +26,8 @@ export interface AipWorker {
   /** Stops polling and drains: exchanges that do not end within the grace time are left running and handed back. */
   shutdown(): void;
   readonly identity: string;
+  /** Where Prometheus finds its metrics, if they are served. */
+  readonly metricsUrl?: string;
 }
 
 /** An attempt that has been silent for the time of so many beats is a dead worker's. */
@@ -40,14 +43,19 @@ const builtBundle = () => fileURLToPath(new URL('./workflow-bundle.js', import.m
  * @param options.workflowBundlePath Default: the bundle of the build.
  * @param options.workflowOptions Added to the options of the worker for workflows; `maxCachedWorkflows: 0` has every step
  *   replayed.
- * @throws When Temporal cannot be reached, or the namespace does not exist.
+ * @throws MetricsAddressError when metrics cannot be served at their address; else when Temporal cannot be reached, or the
+ *   namespace does not exist.
  */
 export async function createAipWorker(
   config: WorkerConfig,
   options: { workflowBundlePath?: string; workflowOptions?: Pick<WorkerOptions, 'maxCachedWorkflows'> } = {},
 ): Promise<AipWorker> {
   const { limits, taskQueue, namespace } = config;
-  const connection = await NativeConnection.connect(config.temporal);
+  const metrics = await metricsOf(config);
+  const connection = await NativeConnection.connect(config.temporal).catch(async (error: unknown) => {
+    await metrics?.close();
+    throw error;
+  });
   const client = new Client({ connection, namespace });
   const { logger: log } = Runtime.instance();
   // Stable across restarts (docs/design.md, "Coming back after a death").
@@ -63,8 +71,10 @@ export async function createAipWorker(
     },
     log,
   });
-  const governor = createGovernor({ fleet });
-  const activities = createActivities({ api, governor });
+  const governor = createGovernor({ fleet, ...(metrics !== undefined && { observer: metrics.calls }) });
+  metrics?.readLimitsOf(governor);
+  const observer = metrics?.exchanges;
+  const activities = createActivities({ api, governor, observer });
   const identities = {
     workflows: `${identity}/workflows`,
     interactive: `${identity}/interactive`,
@@ -107,11 +117,11 @@ export async function createAipWorker(
       [identities.batch, SILENCE_BEATS * DEFAULTS.heartbeatThrottleMs.batch],
     ]);
     const besides = (signal: AbortSignal) =>
-      lookAfterTheDead({ client, api, governor, taskQueue, silenceMs, log }, signal);
-    return aipWorker(await Promise.all(creating), { identity, connection, api, fleet, besides });
+      lookAfterTheDead({ client, api, governor, observer, taskQueue, silenceMs, log }, signal);
+    return aipWorker(await Promise.all(creating), { identity, connection, api, fleet, metrics, besides });
   } catch (error) {
     await Promise.allSettled(creating);
-    await Promise.allSettled([connection.close(), api.close()]);
+    await Promise.allSettled([connection.close(), api.close(), metrics?.close()]);
     throw error;
   }
 }
@@ -123,15 +133,17 @@ function aipWorker(
     connection: NativeConnection;
     api: AgentsApi;
     fleet: Fleet;
+    metrics: ServedMetrics | undefined;
     /** Runs besides the tasks, until it is aborted. Does not throw. */
     besides: (signal: AbortSignal) => Promise<void>;
   },
 ): AipWorker {
-  const { identity, connection, api, fleet, besides } = parts;
+  const { identity, connection, api, fleet, metrics, besides } = parts;
   let isStopping = false;
   const stopping = new AbortController();
   const shutdown = () => {
     isStopping = true;
+    metrics?.tell('draining');
     stopping.abort(new Error('The worker shuts down'));
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
@@ -139,19 +151,28 @@ function aipWorker(
   const runOne = (worker: Worker) => worker.run().finally(shutdown);
   return {
     identity,
+    ...(metrics !== undefined && { metricsUrl: metrics.url }),
     shutdown,
     async run() {
       try {
         if (isStopping) return;
+        metrics?.tell('running');
         const [ends] = await Promise.all([Promise.allSettled(workers.map(runOne)), besides(stopping.signal)]);
         const failed = ends.find((end) => end.status === 'rejected');
         if (failed !== undefined) throw failed.reason;
       } finally {
         await fleet.leave();
-        await Promise.allSettled([connection.close(), api.close()]);
+        await Promise.allSettled([connection.close(), api.close(), metrics?.close()]);
       }
     },
   };
+}
+
+/** Metrics where they are wanted; else their library is not even loaded. */
+async function metricsOf({ metricsAddress }: WorkerConfig): Promise<ServedMetrics | undefined> {
+  if (metricsAddress === undefined) return undefined;
+  const { startMetrics } = await import('./metrics/index.js');
+  return startMetrics(metricsAddress);
 }
 
 function createApi(foundry: FoundryConfig): AgentsApi {

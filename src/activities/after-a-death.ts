@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { AgentsApi } from '../agents-api/client.js';
 import type { Governor } from '../governor/governor.js';
+import type { ExchangeObserver } from './exchange-observer.js';
 import { createExchangeProtocol } from './exchange-protocol.js';
 import { Orphanage } from './orphans.js';
 import { sleep } from './sleep.js';
@@ -11,6 +12,7 @@ export interface AfterADeath {
   client: Client;
   api: AgentsApi;
   governor: Governor;
+  observer?: ExchangeObserver | undefined;
   /** Task queue of the workflows. */
   taskQueue: string;
   /** Identities of this worker, with how long without a heartbeat means that a process is dead (milliseconds). */
@@ -31,12 +33,12 @@ const LOOK_EVERY_MS = 15_000;
  * Failures are logged and cost time only: heartbeats run out by themselves, and the next look comes soon. Does not throw.
  */
 export async function lookAfterTheDead(parts: AfterADeath, signal: AbortSignal): Promise<void> {
-  const { client, api, governor, taskQueue, silenceMs, log } = parts;
+  const { client, api, governor, observer, taskQueue, silenceMs, log } = parts;
   await guarded('what the predecessor of this worker held', async () => {
     const activities = await takeBack(client, { taskQueue, silenceMs, signal });
     if (activities > 0) log.info('Took back what the predecessor of this worker held', { activities });
   });
-  const orphanage = new Orphanage({ client, protocol: createExchangeProtocol({ api, governor }), taskQueue });
+  const orphanage = new Orphanage({ client, protocol: createExchangeProtocol({ api, governor, observer }), taskQueue });
   while (!signal.aborted) {
     await guarded('what closed runs have left running', async () => {
       const activities = await orphanage.look(signal);

@@ -24,6 +24,7 @@ import {
   retryAfterOf,
   type ExchangeMemory,
 } from './exchange-failure.js';
+import { observedProtocol, type ExchangeObserver } from './exchange-observer.js';
 import { ExchangeHeldBack, type ExchangeHooks, type ExchangeRequest, type FoundExchange } from './exchange-request.js';
 import { createExchangeSearch, createPatientSearch } from './exchange-search.js';
 import { createExchangeSend, UnreadContentError } from './exchange-send.js';
@@ -95,8 +96,9 @@ export function createExchangeProtocol(deps: {
   api: AgentsApi;
   governor: Governor;
   now?: () => number;
+  observer?: ExchangeObserver | undefined;
 }): ExchangeProtocol {
-  const { api, governor, now = Date.now } = deps;
+  const { api, governor, now = Date.now, observer } = deps;
   const impatient = createExchangeSearch(api);
   const search = createPatientSearch(impatient);
   const bounds = createFollowBounds();
@@ -113,7 +115,8 @@ export function createExchangeProtocol(deps: {
     }
   };
 
-  return { run, cancel };
+  const protocol = { run, cancel };
+  return observer === undefined ? protocol : observedProtocol(protocol, observer, now);
 
   /** Keeps the place of an aborted call until it is cancelled; or for a while, as it may be left running instead. */
   function leaveBehind({ ids }: ExchangeRequest, release: () => void): void {

@@ -2,15 +2,20 @@ import type { AgentsApi } from '../agents-api/client.js';
 import type { Governor } from '../governor/governor.js';
 import { createCancelExchangeActivity } from './cancel-exchange.js';
 import { createExchangeActivity } from './exchange-activity.js';
+import type { ExchangeObserver } from './exchange-observer.js';
 import { createExchangeProtocol } from './exchange-protocol.js';
 import { holdShare } from './hold-share.js';
 import { createLaneActivities } from './lane-activities.js';
 import { createSessionActivities } from './sessions.js';
 
+export type { CancelOutcome, ExchangeObserver, TryOutcome } from './exchange-observer.js';
+
 /** What the activities work with; one of each for a worker. */
 export interface ActivityDependencies {
   api: AgentsApi;
   governor: Governor;
+  /** Is told what comes of exchanges. */
+  observer?: ExchangeObserver | undefined;
 }
 
 /** The activities as workflows see them (types only). */
@@ -21,8 +26,8 @@ export type Activities = ReturnType<typeof createActivities>['interactive'] &
  * Makes the activities, by the task queue that they belong on: `interactive` on `interactiveTaskQueue`, `batch` on
  * `batchTaskQueue`.
  */
-export function createActivities({ api, governor }: ActivityDependencies) {
-  const protocol = createExchangeProtocol({ api, governor });
+export function createActivities({ api, governor, observer }: ActivityDependencies) {
+  const protocol = createExchangeProtocol({ api, governor, observer });
   return {
     interactive: {
       ...createSessionActivities({ api }),

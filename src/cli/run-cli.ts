@@ -5,6 +5,7 @@ import { AipClientError, BatchExistsError, InvalidCallError, InvalidMessageError
 import { BatchInputError } from '../protocol/batch.js';
 import type { Flags, SettingName, Sources } from '../config.js';
 import { ConfigError, devInUse, loadDataDir, SETTINGS } from '../config.js';
+import { MetricsAddressError } from '../metrics/metrics-server.js';
 import type { CliIo, CommandDefinition, OptionDefinition } from './command.js';
 import { EXIT, UsageError } from './command.js';
 import { commands } from './commands/index.js';
@@ -177,6 +178,7 @@ function tell(error: unknown, output: Output, verbose: boolean): number {
 const USAGE_ERRORS = [
   UsageError,
   ConfigError,
+  MetricsAddressError,
   InvalidMessageError,
   InvalidCallError,
   BatchInputError,

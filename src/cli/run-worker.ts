@@ -4,6 +4,7 @@ import { DefaultLogger, type LogEntry, type LogLevel, Runtime } from '@temporali
 import { AipClient, workersOf } from '../client/index.js';
 import { SearchAttributesMissingError } from '../client/index.js';
 import type { WorkerConfig } from '../config.js';
+import { MetricsAddressError } from '../metrics/metrics-server.js';
 import { createAipWorker } from '../worker.js';
 import type { Output } from './output.js';
 
@@ -16,6 +17,9 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
+/** Names and units of Temporal's metrics as Prometheus has them. */
+const PROMETHEUS_NAMES = { countersTotalSuffix: true, unitSuffix: true, useSecondsForDurations: true };
+
 /** How long a worker may take from its start to its first poll. */
 const FIRST_POLL_TIMEOUT_MS = 30_000;
 
@@ -24,15 +28,10 @@ const FIRST_POLL_TIMEOUT_MS = 30_000;
  *
  * Adds missing search attributes to the namespace where that is permitted, and says what to run where it is not.
  *
- * @throws TemporalUnreachableError, and what the worker throws at its start.
+ * @throws TemporalUnreachableError, MetricsAddressError, and what the worker throws at its start.
  */
 export async function startWorker(config: WorkerConfig, output: Output, logLevel: LogLevel): Promise<RunningWorker> {
-  // Signals are ours: the embedded server and the simulator must outlive the worker's draining.
-  Runtime.install({
-    logger: workerLogger(logLevel),
-    shutdownSignals: [],
-    telemetryOptions: { logging: { forward: {}, filter: { core: logLevel, other: 'ERROR' } } },
-  });
+  installRuntime(config, logLevel);
   const aip = await AipClient.connect({
     connection: { ...config.temporal, tls: config.temporal.tls ?? null },
     namespace: config.namespace,
@@ -42,6 +41,9 @@ export async function startWorker(config: WorkerConfig, output: Output, logLevel
     await addSearchAttributes(aip, output);
     const since = new Date();
     const worker = await createAipWorker(config);
+    if (worker.metricsUrl !== undefined) output.note(`Metrics at ${worker.metricsUrl}`);
+    if (config.temporalMetricsAddress !== undefined)
+      output.note(`Metrics of Temporal’s SDK at http://${config.temporalMetricsAddress}/metrics`);
     const ended = worker.run();
     ended.catch(() => undefined); // Told to whoever awaits `ended`; until then it is nobody's.
     await Promise.race([untilPolling(aip, worker.identity, since), ended]);
@@ -55,6 +57,25 @@ export async function startWorker(config: WorkerConfig, output: Output, logLevel
     };
   } finally {
     await aip.close();
+  }
+}
+
+/** Sets up the native core of this process. @throws MetricsAddressError when its metrics cannot be served at their address. */
+function installRuntime({ temporalMetricsAddress: bindAddress }: WorkerConfig, logLevel: LogLevel): void {
+  try {
+    Runtime.install({
+      logger: workerLogger(logLevel),
+      // Signals are ours: the embedded server and the simulator must outlive the worker's draining.
+      shutdownSignals: [],
+      telemetryOptions: {
+        logging: { forward: {}, filter: { core: logLevel, other: 'ERROR' } },
+        ...(bindAddress !== undefined && { metrics: { prometheus: { bindAddress, ...PROMETHEUS_NAMES } } }),
+      },
+    });
+  } catch (error) {
+    if (bindAddress === undefined) throw error;
+    const message = `Cannot serve the metrics of Temporal’s SDK on ${bindAddress}: ${(error as Error).message}`;
+    throw new MetricsAddressError(`${message}; name another address`, { cause: error });
   }
 }
 

@@ -1,5 +1,6 @@
 import { AgentGate, type GateClock, type GateStatus, type Permit, type Priority, type Wait } from './agent-gate.js';
 import type { Ceilings } from '../protocol/limits.js';
+import { type GovernorObserver, observedPermit } from './observer.js';
 
 export type { GateStatus, Permit, Priority, Wait } from './agent-gate.js';
 
@@ -19,6 +20,8 @@ export interface GovernorOptions extends Ceilings {
   now?: () => number;
   /** Uniform in [0, 1). Default `Math.random`. */
   random?: () => number;
+  /** Is told of every call. */
+  observer?: GovernorObserver;
 }
 
 /** A request for the right to make one call. */
@@ -61,7 +64,7 @@ export interface Governor {
  * what is learned, too.
  */
 export function createGovernor(options: GovernorOptions = {}): Governor {
-  const { now = Date.now, random = Math.random, fleet, ...ceilings } = options;
+  const { now = Date.now, random = Math.random, fleet, observer, ...ceilings } = options;
   const hasCeilings = ceilings.maxConcurrency !== undefined || ceilings.maxPerMinute !== undefined;
   const agents = new Map<string, GatesOfAgent>();
   const clock: GateClock = { now, random, setTimer };
@@ -74,21 +77,26 @@ export function createGovernor(options: GovernorOptions = {}): Governor {
     }
     return gates;
   };
+  const admit = async (input: AcquireInput): Promise<Permit> => {
+    const { agentRid, kind = 'exchange', signal } = input;
+    const gates = gatesOf(agentRid);
+    if (fleet === undefined) return await enter(gates[kind], input);
+    const joining = fleet.join(agentRid, gates.exchange);
+    if (joining !== undefined) await orAborted(joining, signal);
+    const permit = await enter(gates[kind], input);
+    return {
+      release(outcome, retryAfterMs) {
+        permit.release(outcome, retryAfterMs);
+        fleet.noteEnd(agentRid);
+      },
+    };
+  };
   return {
     async acquire(input) {
-      const { agentRid, kind = 'exchange', signal } = input;
-      signal?.throwIfAborted();
-      const gates = gatesOf(agentRid);
-      if (fleet === undefined) return await enter(gates[kind], input);
-      const joining = fleet.join(agentRid, gates.exchange);
-      if (joining !== undefined) await orAborted(joining, signal);
-      const permit = await enter(gates[kind], input);
-      return {
-        release(outcome, retryAfterMs) {
-          permit.release(outcome, retryAfterMs);
-          fleet.noteEnd(agentRid);
-        },
-      };
+      input.signal?.throwIfAborted();
+      const { agentRid, kind = 'exchange', priority } = input;
+      if (observer === undefined) return await admit(input);
+      return await observedPermit(observer, { agentRid, kind, priority }, now, () => admit(input));
     },
     occupy: (agentRid) => gatesOf(agentRid).exchange.occupy(),
     status: (agentRid) => agents.get(agentRid)?.exchange.status(),

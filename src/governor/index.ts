@@ -9,3 +9,4 @@ export {
   createGovernor,
 } from './governor.js';
 export type { Ceilings } from '../protocol/limits.js';
+export type { GovernorObserver, ObservedCall } from './observer.js';

@@ -215,6 +215,35 @@ describe('loadWorkerConfig()', () => {
     });
   });
 
+  test.each<[string, object]>([
+    ['127.0.0.1:9464', { host: '127.0.0.1', port: 9464 }],
+    ['9464', { host: '127.0.0.1', port: 9464 }],
+    ['0.0.0.0:0', { host: '0.0.0.0', port: 0 }],
+    ['localhost:9464', { host: 'localhost', port: 9464 }],
+    ['[::1]:9464', { host: '::1', port: 9464 }],
+  ])('serves metrics on %s', (value, metricsAddress) => {
+    expect(worker({ AIP_METRICS_ADDRESS: value })).toMatchObject({ metricsAddress });
+  });
+
+  test.each(['off', ':9464', '127.0.0.1', '127.0.0.1:', '::1:9464', 'http://127.0.0.1:9464', '127.0.0.1:65536'])(
+    'does not serve metrics on %s',
+    (value) => {
+      expect(problemsOf(() => worker({}, { metricsAddress: value }))).toEqual([
+        `Mend --metrics-address: "${value}" is not host:port like 127.0.0.1:9464, nor a port alone, which is one of 127.0.0.1`,
+      ]);
+    },
+  );
+
+  test('serves metrics of Temporal’s SDK on an IP address and a port', () => {
+    const address = (value: string) => worker({ AIP_TEMPORAL_METRICS_ADDRESS: value }).temporalMetricsAddress;
+    expect(address('localhost:9465')).toBe('127.0.0.1:9465');
+    expect(address('[::1]:9465')).toBe('[::1]:9465');
+    expect(problemsOf(() => address('metrics.example:9465'))).toEqual([
+      'Mend AIP_TEMPORAL_METRICS_ADDRESS: "metrics.example:9465" needs an IP address and a port',
+    ]);
+    expect(problemsOf(() => address('off'))).toHaveLength(1);
+  });
+
   test('names all wrong settings at once, each with its place and value', () => {
     const problems = problemsOf(() =>
       worker({ AIP_MAX_CONCURRENT_LANES: '0', FOUNDRY_TOKEN: '', AIP_TASK_QUEUE: 'a b' }, { shutdownGraceMs: '1s' }),

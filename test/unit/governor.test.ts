@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { type Wait, createGovernor } from '../../src/governor/index.js';
+import { type GovernorObserver, type Wait, createGovernor } from '../../src/governor/index.js';
 
 const agentRid = 'ri.aip-agents..agent.a';
 const batch = { agentRid, priority: 'batch' as const };
@@ -87,4 +87,43 @@ test('a ceiling holds for exchanges and sessions being opened together', async (
   expect(isGranted).toBe(false);
   session.release('ok');
   (await granted).release('ok');
+});
+
+describe('an observer', () => {
+  type Told = Parameters<GovernorObserver['granted']>[0] | Parameters<GovernorObserver['ended']>[0];
+  const observed = () => {
+    const told: Told[] = [];
+    const clock = { ms: 1_000 };
+    const observer: GovernorObserver = { granted: (call) => told.push(call), ended: (call) => told.push(call) };
+    return { told, clock, governor: createGovernor({ maxConcurrency: 1, now: () => clock.ms, observer }) };
+  };
+  const call = { agentRid, kind: 'exchange', priority: 'batch' };
+
+  test('is told of the wait of each call, how long it took and how it ended, once', async () => {
+    const { told, clock, governor } = observed();
+    const first = await governor.acquire(batch);
+    const second = governor.acquire({ agentRid, kind: 'session', priority: 'interactive' });
+    clock.ms += 250;
+    first.release('ok');
+    first.release('refused');
+    (await second).release('other');
+    expect(told).toEqual([
+      { ...call, waitedMs: 0 },
+      { ...call, outcome: 'ok', tookMs: 250 },
+      { agentRid, kind: 'session', priority: 'interactive', waitedMs: 250 },
+      { agentRid, kind: 'session', priority: 'interactive', outcome: 'other', tookMs: 0 },
+    ]);
+    expect(governor.status(agentRid)?.inFlight).toBe(0);
+  });
+
+  test('is not told of a call that gave up waiting, which leaves the queue as ever', async () => {
+    const { told, governor } = observed();
+    const running = await governor.acquire(batch);
+    const giveUp = new AbortController();
+    const waiting = governor.acquire({ ...batch, signal: giveUp.signal });
+    giveUp.abort(new Error('the row was cancelled'));
+    await expect(waiting).rejects.toBe(giveUp.signal.reason);
+    running.release('ok');
+    expect(told).toHaveLength(2);
+  });
 });

@@ -20,7 +20,9 @@ export const workerCommand = command<{ logLevel?: string }>({
     'maxConcurrentLanes',
     'maxConcurrentCallsPerAgent',
     'shutdownGraceMs',
+    'metricsAddress',
     ...TEMPORAL_SETTINGS,
+    'temporalMetricsAddress',
   ],
   examples: [
     [
@@ -28,6 +30,7 @@ export const workerCommand = command<{ logLevel?: string }>({
       'with a token file',
     ],
     ['aip-temporal worker --temporal-profile production', 'with a profile of Temporal’s configuration'],
+    ['aip-temporal worker --metrics-address 127.0.0.1:9464', 'with metrics, at http://127.0.0.1:9464/metrics'],
   ],
   async run({ options, sources, output, signal }) {
     const config = loadWorkerConfig(sources);
