@@ -46,6 +46,22 @@ export const SETTINGS = {
     env: 'AIP_MAX_CALLS_PER_MINUTE_PER_AGENT',
     about: 'exchanges of one agent per minute, all workers together (learned)',
   },
+  maxConcurrency: {
+    flag: 'max-concurrency',
+    env: 'AIP_MAX_CONCURRENCY',
+    about: 'calls to Foundry at once, all agents and all workers together (no ceiling)',
+  },
+  maxPerMinute: {
+    flag: 'max-per-minute',
+    env: 'AIP_MAX_PER_MINUTE',
+    about: 'calls to Foundry per minute, all agents and all workers together (no ceiling)',
+  },
+  foundryAccount: {
+    flag: 'foundry-account',
+    env: 'AIP_FOUNDRY_ACCOUNT',
+    about:
+      'whose token it is, for Foundry’s own ceilings: user (30 at once, 5000 per minute) or service-user (800 at once)',
+  },
   shutdownGraceMs: {
     flag: 'shutdown-grace-ms',
     env: 'AIP_SHUTDOWN_GRACE_MS',
@@ -126,9 +142,18 @@ export interface WorkerLimits {
   /** Exchanges of one agent at once, and per minute, of all workers together; absent: learned alone. */
   maxConcurrentCallsPerAgent?: number;
   maxCallsPerMinutePerAgent?: number;
+  /** Calls to Foundry at once, and per minute, of all workers together; absent: no ceiling. */
+  maxConcurrency?: number;
+  maxPerMinute?: number;
   /** Time that running activities have to hand over when the worker stops (milliseconds). */
   shutdownGraceMs: number;
 }
+
+/** What Foundry lets an account do, over all its calls (contract of the API, "Limits"). */
+const FOUNDRY_CEILINGS = {
+  user: { maxConcurrency: 30, maxPerMinute: 5_000 },
+  'service-user': { maxConcurrency: 800 },
+} as const;
 
 /** All that a worker is made of. */
 export interface WorkerConfig {
@@ -188,6 +213,10 @@ const wholeMilliseconds = z
   .string()
   .regex(/^\d{1,9}$/, 'is not a whole number of milliseconds')
   .transform(Number);
+type FoundryAccount = keyof typeof FOUNDRY_CEILINGS;
+const foundryAccount = z
+  .string()
+  .refine((value): value is FoundryAccount => value in FOUNDRY_CEILINGS, 'is neither user nor service-user');
 const yesOrNo = z
   .string()
   .regex(/^(true|false|1|0|yes|no)$/i, 'is not true or false')
@@ -410,20 +439,27 @@ export function loadDataDir(sources: Sources): string {
 /** @throws ConfigError With every problem at once. */
 export function loadWorkerLimits(sources: Sources): WorkerLimits {
   type Given = number | undefined;
-  const [lanes, exchanges, callsPerAgent, perMinutePerAgent, shutdownGraceMs] = collect<
-    [Given, Given, Given, Given, Given]
+  const [lanes, exchanges, callsPerAgent, perMinutePerAgent, atOnce, perMinute, account, shutdownGraceMs] = collect<
+    [Given, Given, Given, Given, Given, Given, FoundryAccount | undefined, Given]
   >(
     () => checked(sources, 'maxConcurrentLanes', positiveInteger),
     () => checked(sources, 'maxConcurrentExchanges', positiveInteger),
     () => checked(sources, 'maxConcurrentCallsPerAgent', positiveInteger),
     () => checked(sources, 'maxCallsPerMinutePerAgent', positiveInteger),
+    () => checked(sources, 'maxConcurrency', positiveInteger),
+    () => checked(sources, 'maxPerMinute', positiveInteger),
+    () => checked(sources, 'foundryAccount', foundryAccount),
     () => checked(sources, 'shutdownGraceMs', wholeMilliseconds),
   );
+  const ofAccount = account === undefined ? {} : FOUNDRY_CEILINGS[account];
   return {
     maxConcurrentLanes: lanes ?? 20,
     maxConcurrentExchanges: exchanges ?? 200,
     ...(callsPerAgent === undefined ? {} : { maxConcurrentCallsPerAgent: callsPerAgent }),
     ...(perMinutePerAgent === undefined ? {} : { maxCallsPerMinutePerAgent: perMinutePerAgent }),
+    ...ofAccount,
+    ...(atOnce === undefined ? {} : { maxConcurrency: atOnce }),
+    ...(perMinute === undefined ? {} : { maxPerMinute: perMinute }),
     shutdownGraceMs: shutdownGraceMs ?? 10_000,
   };
 }

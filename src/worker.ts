@@ -10,13 +10,16 @@ import {
   staticToken,
   tokenFile,
   type AgentsApi,
+  type Operation,
   type TokenSource,
 } from './agents-api/index.js';
-import type { FoundryConfig, WorkerConfig } from './config.js';
+import type { FoundryConfig, WorkerConfig, WorkerLimits } from './config.js';
 import { createFleet, type Fleet } from './fleet/fleet.js';
+import { createFoundryGate, type FoundryGate } from './governor/foundry-gate.js';
 import { createGovernor } from './governor/governor.js';
 import type { ServedMetrics } from './metrics/index.js';
 import { DEFAULTS } from './protocol/defaults.js';
+import type { Ceilings } from './protocol/limits.js';
 import { batchTaskQueue, interactiveTaskQueue } from './protocol/task-queues.js';
 
 /** A worker: it polls while `run()` is pending. */
@@ -60,18 +63,22 @@ export async function createAipWorker(
   const { logger: log } = Runtime.instance();
   // Stable across restarts (docs/design.md, "Coming back after a death").
   const identity = config.identity ?? `aip-temporal@${hostname()}`;
-  const api = createApi(config.foundry);
+  const member = { client, taskQueue, identity, log };
+  const foundryFleet = createFleet({ ...member, configured: foundryCeilings(limits) });
+  const foundry = Object.keys(foundryCeilings(limits)).length === 0 ? undefined : createFoundryGate(foundryFleet);
+  const api = createApi(config.foundry, foundry);
   const fleet = createFleet({
-    client,
-    taskQueue,
-    identity,
+    ...member,
     configured: {
       ...(limits.maxConcurrentCallsPerAgent !== undefined && { maxConcurrency: limits.maxConcurrentCallsPerAgent }),
       ...(limits.maxCallsPerMinutePerAgent !== undefined && { maxPerMinute: limits.maxCallsPerMinutePerAgent }),
     },
-    log,
   });
-  const governor = createGovernor({ fleet, ...(metrics !== undefined && { observer: metrics.calls }) });
+  const governor = createGovernor({
+    fleet,
+    ...(foundry !== undefined && { foundry }),
+    ...(metrics !== undefined && { observer: metrics.calls }),
+  });
   metrics?.readLimitsOf(governor);
   const observer = metrics?.exchanges;
   const activities = createActivities({ api, governor, observer });
@@ -118,7 +125,14 @@ export async function createAipWorker(
     ]);
     const besides = (signal: AbortSignal) =>
       lookAfterTheDead({ client, api, governor, observer, taskQueue, silenceMs, log }, signal);
-    return aipWorker(await Promise.all(creating), { identity, connection, api, fleet, metrics, besides });
+    return aipWorker(await Promise.all(creating), {
+      identity,
+      connection,
+      api,
+      fleets: [fleet, foundryFleet],
+      metrics,
+      besides,
+    });
   } catch (error) {
     await Promise.allSettled(creating);
     await Promise.allSettled([connection.close(), api.close(), metrics?.close()]);
@@ -132,13 +146,13 @@ function aipWorker(
     identity: string;
     connection: NativeConnection;
     api: AgentsApi;
-    fleet: Fleet;
+    fleets: Fleet[];
     metrics: ServedMetrics | undefined;
     /** Runs besides the tasks, until it is aborted. Does not throw. */
     besides: (signal: AbortSignal) => Promise<void>;
   },
 ): AipWorker {
-  const { identity, connection, api, fleet, metrics, besides } = parts;
+  const { identity, connection, api, fleets, metrics, besides } = parts;
   let isStopping = false;
   const stopping = new AbortController();
   const shutdown = () => {
@@ -161,7 +175,7 @@ function aipWorker(
         const failed = ends.find((end) => end.status === 'rejected');
         if (failed !== undefined) throw failed.reason;
       } finally {
-        await fleet.leave();
+        await Promise.all(fleets.map((fleet) => fleet.leave()));
         await Promise.allSettled([connection.close(), api.close(), metrics?.close()]);
       }
     },
@@ -175,9 +189,24 @@ async function metricsOf({ metricsAddress }: WorkerConfig): Promise<ServedMetric
   return startMetrics(metricsAddress);
 }
 
-function createApi(foundry: FoundryConfig): AgentsApi {
+/** Calls that keep the rest waiting a moment, at most, wait for nothing themselves: the governor holds back the others. */
+const GOVERNED: ReadonlySet<Operation> = new Set(['streamingContinue', 'blockingContinue', 'createSession']);
+
+/** One call at once in ten, at least one, is left to the short calls, which do not wait. */
+function foundryCeilings({ maxConcurrency, maxPerMinute }: WorkerLimits): Ceilings {
+  const short = maxConcurrency === undefined ? 0 : Math.min(maxConcurrency - 1, Math.ceil(maxConcurrency / 10));
+  return {
+    ...(maxConcurrency !== undefined && { maxConcurrency: maxConcurrency - short }),
+    ...(maxPerMinute !== undefined && { maxPerMinute }),
+  };
+}
+
+function createApi(foundry: FoundryConfig, gate: FoundryGate | undefined): AgentsApi {
   const { url: foundryUrl, allowInsecureHttp } = foundry;
-  return createAgentsApi({ foundryUrl, token: tokenSource(foundry), allowInsecureHttp });
+  const token = tokenSource(foundry);
+  if (gate === undefined) return createAgentsApi({ foundryUrl, token, allowInsecureHttp });
+  const onCall = (operation: Operation) => (GOVERNED.has(operation) ? () => undefined : gate.pass());
+  return createAgentsApi({ foundryUrl, token, allowInsecureHttp, onCall });
 }
 
 function tokenSource({ url, credentials, allowInsecureHttp }: FoundryConfig): TokenSource {

@@ -89,6 +89,7 @@ const LIMIT_WORDS: Readonly<Record<string, string>> = {
   concurrency: 'the limit of exchanges at once with the agent',
   ceiling: 'the ceiling that is set for the agent',
   closed: 'the agent, which an operator has closed',
+  foundry: 'the ceiling of all calls to Foundry',
 };
 
 /** @param now Milliseconds since the epoch. */

@@ -27,6 +27,8 @@ export interface ApiCallerOptions {
   token: TokenSource;
   dispatcher: Dispatcher;
   userAgent: string;
+  /** Called at the start of each call; what it returns, at its end. */
+  onCall?: ((operation: Operation) => () => void) | undefined;
 }
 
 /**
@@ -95,11 +97,13 @@ export class ApiCaller {
 
   async #underLimit<T>(call: Call, run: (frame: CallFrame) => Promise<T>): Promise<T> {
     const limit = new CallTimeLimit(call.signal);
+    const onEnd = this.#options.onCall?.(call.operation);
     try {
       if (call.timeoutMs !== undefined) limit.start('CALL_TIMEOUT', call.timeoutMs);
       return await run({ operation: call.operation, target: call.target, callerSignal: call.signal, limit });
     } finally {
       limit.end();
+      onEnd?.();
     }
   }
 

@@ -1,5 +1,6 @@
 import { Agent as ConnectionPool, type Dispatcher } from 'undici';
 import { ApiCaller } from './api-caller.js';
+import type { Operation } from './errors.js';
 import { parseFoundryUrl } from './foundry-url.js';
 import { type DefaultLimits, agentOperations, exchangeOperations, sessionOperations } from './operations.js';
 import type { RequestOf } from './request-schemas.js';
@@ -109,6 +110,8 @@ export interface AgentsApiOptions {
   userAgent?: string;
   /** undici dispatcher to send through, such as a `ProxyAgent`, in place of a connection pool of our own. */
   dispatcher?: Dispatcher;
+  /** Called at the start of each call with its operation; what it returns, at its end. It must not throw. */
+  onCall?: (operation: Operation) => () => void;
 }
 
 /**
@@ -124,6 +127,7 @@ export function createAgentsApi(options: AgentsApiOptions): AgentsApi {
     token: options.token,
     dispatcher,
     userAgent: options.userAgent ?? 'aip-temporal',
+    onCall: options.onCall,
   });
   return {
     ...sessionOperations(caller, limits),

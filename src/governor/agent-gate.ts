@@ -18,8 +18,8 @@ export type Priority = 'interactive' | 'batch';
 
 /** Why a call waits, and until when if that is known (milliseconds of the governor's clock). */
 export interface Wait {
-  /** `closed`: an operator has closed the agent. */
-  reason: WaitReason | 'closed';
+  /** `closed`: an operator has closed the agent. `foundry`: a ceiling over all agents. */
+  reason: WaitReason | 'closed' | 'foundry';
   untilMs?: number;
 }
 
@@ -138,12 +138,14 @@ export class AgentGate {
   }
 
   /**
-   * Takes a place for an exchange that goes on at the agent without a call of ours: whether there is room or not.
+   * Takes a place, whether there is room or not: for an exchange that goes on at the agent without a call of ours, or for a call
+   * that shall not wait (`isCall`), which counts for the rate, too.
    *
    * @returns Gives the place back.
    */
-  occupy(): () => void {
+  occupy({ isCall }: { isCall: boolean }): () => void {
     const nowMs = this.#clock.now();
+    if (isCall) this.#apply({ type: 'passed', nowMs });
     const call: Call = { startedAtMs: nowMs, startedInFlight: this.#calls.size + 1, isSettled: false };
     this.#calls.add(call);
     return () => {

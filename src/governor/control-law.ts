@@ -23,6 +23,8 @@ import { peakOf, slide, sumOf } from './sliding-window.js';
 /** What happened. `inFlight` counts this agent's calls after the event. */
 export type LimitEvent =
   | { type: 'started'; nowMs: number; inFlight: number; waitedForRate: boolean }
+  /** A call that waits for nothing: it counts, though none may be due. */
+  | { type: 'passed'; nowMs: number }
   /** Calls wait for the concurrency limit, and nothing else happened for a while. */
   | { type: 'waited'; nowMs: number; settledInFlight: number; letIn: number }
   /** Another worker was refused by the same agent. */
@@ -134,6 +136,8 @@ export function nextLimitState(state: LimitState, event: LimitEvent, ceilings: C
       return afterWait(countLetIn(state, event), event, ceilings);
     case 'ended':
       return afterEnd(countLetIn(state, event), event, ceilings);
+    case 'passed':
+      return afterPassing(state, event.nowMs, ceilings);
     case 'refusedElsewhere':
       return afterRefusalElsewhere(state, event);
     case 'shared':
@@ -152,7 +156,7 @@ function afterStart(before: LimitState, event: StartedEvent, ceilings: Ceilings)
   const pace = startPace(state, ceilings);
   if (pace === Number.POSITIVE_INFINITY) return { ...state, startedAtMs: nowMs };
   const bucket = refill(state.bucket, pace, nowMs);
-  const next = { ...state, startedAtMs: nowMs, bucket: { ...bucket, tokens: Math.max(0, bucket.tokens - 1) } };
+  const next = { ...state, startedAtMs: nowMs, bucket: { ...bucket, tokens: bucket.tokens - 1 } };
   if (state.rate === null || !event.waitedForRate) return next;
   if (isDoubtful(state, event, ceilings)) return shelved(next, state.rate, nowMs);
   return { ...next, rate: climb(state.rate, nowMs - state.startedAtMs) };
@@ -171,6 +175,14 @@ function isDoubtful(state: LimitState, { nowMs, inFlight }: StartedEvent, ceilin
 function shelved(state: LimitState, rate: RateCurve, nowMs: number): LimitState {
   const shelveAfterMs = Math.min(SHELVE_AFTER_MOST_MS, state.shelveAfterMs * 2);
   return { ...state, rate: null, shelvedRate: rate, shelvedAtMs: nowMs, shelveAfterMs, rateSuspicion: 0 };
+}
+
+/** It takes from those that wait: the bucket may be overdrawn. */
+function afterPassing(state: LimitState, nowMs: number, ceilings: Ceilings): LimitState {
+  const pace = allowedRate(state, ceilings);
+  if (pace === Number.POSITIVE_INFINITY) return state;
+  const bucket = refill(state.bucket, pace, nowMs);
+  return { ...state, bucket: { ...bucket, tokens: bucket.tokens - 1 } };
 }
 
 function afterWait(state: LimitState, event: WaitedEvent, ceilings: Ceilings): LimitState {

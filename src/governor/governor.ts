@@ -1,42 +1,24 @@
-import { AgentGate, type GateClock, type GateStatus, type Permit, type Priority, type Wait } from './agent-gate.js';
+import { type AcquireInput, entered, type FleetLink, joined, setTimer } from './acquire.js';
+import { AgentGate, type GateClock, type GateStatus, type Permit } from './agent-gate.js';
 import type { Ceilings } from '../protocol/limits.js';
+import type { FoundryGate } from './foundry-gate.js';
 import { type GovernorObserver, observedPermit } from './observer.js';
 
+export type { AcquireInput, FleetLink } from './acquire.js';
 export type { GateStatus, Permit, Priority, Wait } from './agent-gate.js';
-
-/** The other workers that call the same agents. */
-export interface FleetLink {
-  /** Called before each call. Resolves when the gate knows this worker's share; undefined when it does already. */
-  join(agentRid: string, gate: AgentGate): Promise<void> | undefined;
-  /** A call has ended. */
-  noteEnd(agentRid: string): void;
-}
 
 /** Options of `createGovernor`. */
 export interface GovernorOptions extends Ceilings {
   /** Default: this process is alone. */
   fleet?: FleetLink;
+  /** Ceilings over all agents. Default: none. */
+  foundry?: FoundryGate;
   /** Clock in milliseconds. Default `Date.now`. */
   now?: () => number;
   /** Uniform in [0, 1). Default `Math.random`. */
   random?: () => number;
   /** Is told of every call. */
   observer?: GovernorObserver;
-}
-
-/** A request for the right to make one call. */
-export interface AcquireInput {
-  agentRid: string;
-  /**
-   * What is called. The limits of an agent's model count its exchanges alone: calls that open sessions are fast and never refused by
-   * them, so each kind is learned by itself. Default `exchange`.
-   */
-  kind?: 'exchange' | 'session';
-  priority: Priority;
-  /** Ends the wait; its reason is thrown as it is. */
-  signal?: AbortSignal | undefined;
-  /** Called when the call has to wait, and again whenever a pause begins or is prolonged. */
-  onWait?: ((wait: Wait) => void) | undefined;
 }
 
 /** Keeps the calls of this process under the limits of each agent, which it learns. */
@@ -64,7 +46,7 @@ export interface Governor {
  * what is learned, too.
  */
 export function createGovernor(options: GovernorOptions = {}): Governor {
-  const { now = Date.now, random = Math.random, fleet, observer, ...ceilings } = options;
+  const { now = Date.now, random = Math.random, fleet, foundry, observer, ...ceilings } = options;
   const hasCeilings = ceilings.maxConcurrency !== undefined || ceilings.maxPerMinute !== undefined;
   const agents = new Map<string, GatesOfAgent>();
   const clock: GateClock = { now, random, setTimer };
@@ -77,13 +59,28 @@ export function createGovernor(options: GovernorOptions = {}): Governor {
     }
     return gates;
   };
-  const admit = async (input: AcquireInput): Promise<Permit> => {
-    const { agentRid, kind = 'exchange', signal } = input;
+  const admitByFoundry = async (input: AcquireInput): Promise<Permit> => {
+    const permit = await admitByAgent(input);
+    if (foundry === undefined) return permit;
+    try {
+      const leave = await foundry.enter(input);
+      return {
+        release(outcome, retryAfterMs) {
+          leave();
+          permit.release(outcome, retryAfterMs);
+        },
+      };
+    } catch (error) {
+      permit.release('other');
+      throw error;
+    }
+  };
+  const admitByAgent = async (input: AcquireInput): Promise<Permit> => {
+    const { agentRid, kind = 'exchange' } = input;
     const gates = gatesOf(agentRid);
-    if (fleet === undefined) return await enter(gates[kind], input);
-    const joining = fleet.join(agentRid, gates.exchange);
-    if (joining !== undefined) await orAborted(joining, signal);
-    const permit = await enter(gates[kind], input);
+    if (fleet === undefined) return await entered(gates[kind], input);
+    await joined(fleet, agentRid, gates.exchange, input);
+    const permit = await entered(gates[kind], input);
     return {
       release(outcome, retryAfterMs) {
         permit.release(outcome, retryAfterMs);
@@ -95,10 +92,10 @@ export function createGovernor(options: GovernorOptions = {}): Governor {
     async acquire(input) {
       input.signal?.throwIfAborted();
       const { agentRid, kind = 'exchange', priority } = input;
-      if (observer === undefined) return await admit(input);
-      return await observedPermit(observer, { agentRid, kind, priority }, now, () => admit(input));
+      if (observer === undefined) return await admitByFoundry(input);
+      return await observedPermit(observer, { agentRid, kind, priority }, now, () => admitByFoundry(input));
     },
-    occupy: (agentRid) => gatesOf(agentRid).exchange.occupy(),
+    occupy: (agentRid) => gatesOf(agentRid).exchange.occupy({ isCall: false }),
     status: (agentRid) => agents.get(agentRid)?.exchange.status(),
     agentRids: () => [...agents.keys()],
   };
@@ -108,43 +105,4 @@ export function createGovernor(options: GovernorOptions = {}): Governor {
 interface GatesOfAgent {
   exchange: AgentGate;
   session: AgentGate;
-}
-
-/** The work's end, or the signal's reason, thrown, if that comes first. */
-async function orAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return await work;
-  const aborted = new Promise<never>((_, reject) => {
-    // The reason is the caller's own and passes through as it is.
-    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
-    const giveUp = (): void => reject(signal.reason);
-    signal.addEventListener('abort', giveUp, { once: true });
-    void work.finally(() => signal.removeEventListener('abort', giveUp));
-  });
-  await Promise.race([work, aborted]);
-}
-
-function enter(gate: AgentGate, { priority, signal, onWait }: AcquireInput): Promise<Permit> {
-  return new Promise((resolve, reject) => {
-    const waiter = {
-      priority,
-      onWait,
-      grant: (permit: Permit) => {
-        signal?.removeEventListener('abort', giveUp);
-        resolve(permit);
-      },
-    };
-    const giveUp = (): void => {
-      gate.leave(waiter);
-      // The reason is the caller's own and passes through as it is.
-      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
-      reject(signal?.reason);
-    };
-    signal?.addEventListener('abort', giveUp, { once: true });
-    gate.enter(waiter);
-  });
-}
-
-function setTimer(callback: () => void, ms: number): () => void {
-  const timer = setTimeout(callback, ms);
-  return () => clearTimeout(timer);
 }

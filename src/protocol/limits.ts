@@ -100,6 +100,9 @@ export const joinFleetSignal = defineSignal<[{ member: string }]>('joinFleet');
 export type LimitChange = { [Name in keyof LimitSettings]?: LimitSettings[Name] | null };
 export const setLimitsSignal = defineSignal<[LimitChange]>('setLimits');
 
+/** In place of an agent's RID: the calls to all agents. */
+export const ALL_AGENTS = 'all-agents';
+
 /** Where `LimitSettings` stand in the memo of a `governorWorkflow`. */
 export const LIMITS_MEMO = 'limits';
 

@@ -12,7 +12,7 @@ import {
   setLimits,
   workersOf,
 } from '../../src/client/index.js';
-import { governorWorkflowId } from '../../src/protocol/limits.js';
+import { ALL_AGENTS, governorWorkflowId } from '../../src/protocol/limits.js';
 import type { LedgerExchange } from '../../src/simulator/index.js';
 import { questions } from '../support/batch-stage.js';
 import { type OwnServerRig, startOwnServerRig } from '../support/own-server-rig.js';
@@ -95,6 +95,20 @@ describe('the workers of a fleet', () => {
     await untilEnded(batchId, 90_000);
     expect(mostAtOnce(ledgerOf(rig))).toBe(6);
     expect(rig.simulator.summary()).toMatchObject({ totals: { landed: 1_000 }, duplicateCounts: { text: 0 } });
+  });
+
+  test('keep the ceiling of Foundry over all agents, which they were started with, and leave room for short calls', async () => {
+    await begin();
+    for (const identity of ['first', 'second']) {
+      workers.push(await rig.startWorker({ identity, limits: { maxConcurrency: 10 } }));
+    }
+    const batchId = await submit(rig.client, 300, 120);
+    await untilEnded(batchId);
+    expect(mostAtOnce(ledgerOf(rig))).toBe(9);
+    const { workers: seats, ceilings } = await describeLimits(rig.client, ALL_AGENTS);
+    expect(seats).toHaveLength(2);
+    expect(ceilings).toEqual({ maxConcurrency: 9 });
+    expect((await limits()).ceilings).toEqual({});
   });
 
   test('hear of a refusal within two seconds, though only one was refused', async () => {

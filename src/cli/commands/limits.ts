@@ -1,14 +1,34 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { loadAgentRid } from '../../config.js';
+import { loadAgentRid, type Sources } from '../../config.js';
 import { closeAgent, describeLimits, listLimits, openAgent, setLimits } from '../../client/index.js';
+import { ALL_AGENTS } from '../../protocol/limits.js';
 import { withAipClient } from '../aip-client.js';
-import { command, type CommandDefinition, JSON_OPTION, TEMPORAL_SETTINGS, UsageError } from '../command.js';
+import {
+  command,
+  type CommandDefinition,
+  JSON_OPTION,
+  type OptionDefinition,
+  TEMPORAL_SETTINGS,
+  UsageError,
+} from '../command.js';
 import { limitsText, listText } from '../limits-text.js';
 import { timeOption } from '../option-values.js';
 import { localTime, type Output } from '../output.js';
 
 const SETTINGS = ['agentRid', ...TEMPORAL_SETTINGS] as const;
 const EXIT_CODES = 'Exit code: 0 it is set, 1 Temporal cannot be reached, 2 the command line must be mended.';
+
+const ALL_AGENTS_OPTION: OptionDefinition = {
+  flags: '--all-agents',
+  about: 'the ceilings over all agents, of workers with --max-concurrency, --max-per-minute or --foundry-account',
+};
+
+/** The agent that is meant, or all. */
+const subjectOf = (options: { allAgents?: boolean }, sources: Sources): string =>
+  options.allAgents === true ? ALL_AGENTS : loadAgentRid(sources);
+
+/** Shown in messages. */
+const nameOf = (agentRid: string): string => (agentRid === ALL_AGENTS ? 'all agents' : `agent ${agentRid}`);
 
 /** Reads a ceiling: a whole number from 1, or `none`. */
 const ceilingOption =
@@ -19,21 +39,21 @@ const ceilingOption =
     throw new UsageError(`Mend ${name}: "${text}" is neither a whole number from 1 to 9999999 nor "none"`);
   };
 
-const showCommand = command<{ watch?: boolean }>({
+const showCommand = command<{ watch?: boolean; allAgents?: boolean }>({
   name: 'show',
   summary: 'show an agent’s limits: what is set, what was learned, which worker uses how much of it',
   description: 'Needs no worker. What the workers tell is a second or so old.',
-  options: [{ flags: '--watch', about: 'again every two seconds, until Ctrl-C' }, JSON_OPTION],
+  options: [{ flags: '--watch', about: 'again every two seconds, until Ctrl-C' }, ALL_AGENTS_OPTION, JSON_OPTION],
   settings: SETTINGS,
   examples: [['aip-temporal limits show', 'of the agent in AIP_AGENT_RID, or of that of `dev`']],
-  async run({ options: { watch }, sources, output, signal }) {
-    const agentRid = loadAgentRid(sources);
+  async run({ options, sources, output, signal }) {
+    const agentRid = subjectOf(options, sources);
     await withAipClient({ sources, output, signal }, async (aip) => {
       for (;;) {
         const description = await describeLimits(aip, agentRid);
         if (output.isJson) output.json(description);
         else output.result(limitsText(description));
-        if (watch !== true) return;
+        if (options.watch !== true) return;
         await delay(2_000, undefined, { signal });
         if (!output.isJson) output.result('');
       }
@@ -59,7 +79,7 @@ const listCommand = command({
   },
 });
 
-const setCommand = command<{ maxConcurrency?: number | null; maxPerMinute?: number | null }>({
+const setCommand = command<{ maxConcurrency?: number | null; maxPerMinute?: number | null; allAgents?: boolean }>({
   name: 'set',
   summary: 'set ceilings for an agent, for all workers of the task queue together',
   description:
@@ -76,6 +96,7 @@ const setCommand = command<{ maxConcurrency?: number | null; maxPerMinute?: numb
       about: 'exchanges per minute; "none": no ceiling',
       parse: ceilingOption('--max-per-minute'),
     },
+    ALL_AGENTS_OPTION,
   ],
   settings: SETTINGS,
   examples: [
@@ -86,18 +107,18 @@ const setCommand = command<{ maxConcurrency?: number | null; maxPerMinute?: numb
     const { maxConcurrency, maxPerMinute } = options;
     if (maxConcurrency === undefined && maxPerMinute === undefined)
       throw new UsageError('Say what to set: --max-concurrency, --max-per-minute');
-    const agentRid = loadAgentRid(sources);
+    const agentRid = subjectOf(options, sources);
     await withAipClient({ sources, output, signal }, async (aip) => {
       const isHeard = await setLimits(aip, agentRid, {
         ...(maxConcurrency !== undefined && { maxConcurrency }),
         ...(maxPerMinute !== undefined && { maxPerMinute }),
       });
-      tell(output, isHeard, `Set the ceilings of agent ${agentRid}`);
+      tell(output, isHeard, `Set the ceilings of ${nameOf(agentRid)}`);
     });
   },
 });
 
-const closeCommand = command<{ until?: string; reason?: string }>({
+const closeCommand = command<{ until?: string; reason?: string; allAgents?: boolean }>({
   name: 'close',
   summary: 'let no worker call an agent, until a time or `limits open`; what is in flight goes on to its end',
   description: `Messages and batches wait meanwhile, and say so. ${EXIT_CODES}`,
@@ -108,31 +129,36 @@ const closeCommand = command<{ until?: string; reason?: string }>({
       parse: timeOption('--until'),
     },
     { flags: '--reason <text>', about: 'why, for whoever wonders; at most 200 characters' },
+    ALL_AGENTS_OPTION,
   ],
   settings: SETTINGS,
   examples: [
     ['aip-temporal limits close --until 30m --reason "model is being changed"', 'shown by show and in the UI'],
   ],
   async run({ options, sources, output, signal }) {
-    const agentRid = loadAgentRid(sources);
+    const agentRid = subjectOf(options, sources);
     await withAipClient({ sources, output, signal }, async (aip) => {
-      const isHeard = await closeAgent(aip, agentRid, options);
+      const isHeard = await closeAgent(aip, agentRid, {
+        ...(options.until !== undefined && { until: options.until }),
+        ...(options.reason !== undefined && { reason: options.reason }),
+      });
       const until = options.until === undefined ? 'until `limits open`' : `until ${localTime(options.until)}`;
-      tell(output, isHeard, `Closed agent ${agentRid} ${until}`);
+      tell(output, isHeard, `Closed ${nameOf(agentRid)} ${until}`);
     });
   },
 });
 
-const openCommand = command({
+const openCommand = command<{ allAgents?: boolean }>({
   name: 'open',
   summary: 'let workers call an agent again that was closed',
   description: EXIT_CODES,
+  options: [ALL_AGENTS_OPTION],
   settings: SETTINGS,
   examples: [['aip-temporal limits open', 'what waits goes on']],
-  async run({ sources, output, signal }) {
-    const agentRid = loadAgentRid(sources);
+  async run({ options, sources, output, signal }) {
+    const agentRid = subjectOf(options, sources);
     await withAipClient({ sources, output, signal }, async (aip) => {
-      tell(output, await openAgent(aip, agentRid), `Opened agent ${agentRid}`);
+      tell(output, await openAgent(aip, agentRid), `Opened ${nameOf(agentRid)}`);
     });
   },
 });
