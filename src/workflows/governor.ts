@@ -25,7 +25,7 @@ import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
 import { detailsText } from './details-text.js';
 
 /** A fleet without workers and settings ends after this time. */
-const IDLE_MS = 10 * 60_000;
+const IDLE_WAIT = '10 minutes';
 /** Events after which the run is continued as a new one. */
 const MOST_EVENTS = 2_000;
 
@@ -89,15 +89,15 @@ export async function governorWorkflow(input: GovernorInput): Promise<void> {
     const seen = changes;
     const openInMs = opensInMs(settings);
     const isIdle = members.size === 0 && Object.keys(settings).length === 0;
-    const waitMs = openInMs ?? (isIdle ? IDLE_MS : undefined);
+    const wait = openInMs ?? (isIdle ? IDLE_WAIT : undefined);
     if (openInMs === 0) {
       settings = changedSettings(settings, { closed: null });
       show();
       continue;
     }
     const isChanged = (): boolean => changes !== seen;
-    if (waitMs === undefined) await condition(isChanged);
-    else if (!(await condition(isChanged, waitMs)) && isIdle) return;
+    if (wait === undefined) await condition(isChanged);
+    else if (!(await condition(isChanged, wait)) && isIdle) return;
     if (workflowInfo().historyLength > MOST_EVENTS || workflowInfo().continueAsNewSuggested) {
       await makeContinueAsNewFunc<typeof governorWorkflow>({ workflowType: WORKFLOW_TYPES.governor })({
         agentRid: input.agentRid,

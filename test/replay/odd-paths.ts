@@ -8,6 +8,7 @@ import type { AgentsApi } from '../../src/agents-api/index.js';
 import { createGovernor } from '../../src/governor/index.js';
 import * as batch from '../../src/protocol/batch.js';
 import * as conversation from '../../src/protocol/conversation.js';
+import * as limits from '../../src/protocol/limits.js';
 import { FAILURE_TYPES } from '../../src/protocol/failures.js';
 import { WORKFLOW_TYPES } from '../../src/protocol/workflow-names.js';
 
@@ -153,7 +154,11 @@ export const oddPaths: Readonly<Record<string, Readonly<Record<string, Path>>>> 
     ...ends,
     ...fails,
     ...each(signalsOf(conversation), 'takes the signal', signaled),
-    ...each(Object.keys(activities.interactive), 'runs', (type) => of(type, completed)),
+    ...each(
+      Object.keys(activities.interactive).filter((type) => type !== limits.MEMBER_ACTIVITY),
+      'runs',
+      (type) => of(type, completed),
+    ),
     'is asked by an update': some('workflowExecutionUpdateAcceptedEventAttributes'),
     'is asked ahead of its first step': then(not(some('workflowTaskCompletedEventAttributes')), signaled('submit')),
     'names itself when nobody did': some('workflowExecutionStartedEventAttributes', ({ searchAttributes }) => {
@@ -214,6 +219,19 @@ export const oddPaths: Readonly<Record<string, Readonly<Record<string, Path>>>> 
     'rolls over as the server suggests': all(continuedAsNew, suggested),
     'goes on from a snapshot': carriedOn,
     'sees to somebody’s attention, and no longer': times(4, 'upsertWorkflowSearchAttributesEventAttributes'),
+  },
+
+  [WORKFLOW_TYPES.governor]: {
+    ...ends,
+    ...each(signalsOf(limits), 'takes the signal', signaled),
+    'sees a worker leave': of(limits.MEMBER_ACTIVITY, completed),
+    'sees a worker die': of(limits.MEMBER_ACTIVITY, timedOut),
+    'has two workers at once': scheduled(limits.MEMBER_ACTIVITY, 2),
+    'is set ahead of its first step': then(not(some('workflowTaskCompletedEventAttributes')), signaled('setLimits')),
+    'opens by itself': all(timerFired, signaled('setLimits'), not(some('workflowExecutionCompletedEventAttributes'))),
+    'ends when it has been idle': all(timerFired, some('workflowExecutionCompletedEventAttributes')),
+    'continues as new': all(continuedAsNew, suggested),
+    'goes on with its members': all(carriedOn, scheduled(limits.MEMBER_ACTIVITY)),
   },
 
   [WORKFLOW_TYPES.batch]: {

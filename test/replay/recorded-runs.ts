@@ -1,6 +1,7 @@
 import type { Rig } from '../support/rig.js';
 import { batchRuns } from './batch-runs.js';
 import { conversationRuns } from './conversation-runs.js';
+import { governorRuns } from './governor-runs.js';
 import type { Setting } from './recording-rig.js';
 
 /** How a story goes; resolves with the ids of the workflows whose histories tell it. */
@@ -15,4 +16,4 @@ export type Story = Tell | { setting: Setting; tell: Tell };
  *
  * `odd-paths.ts` says which paths they have to take between them.
  */
-export const recordedRuns: Readonly<Record<string, Story>> = { ...conversationRuns, ...batchRuns };
+export const recordedRuns: Readonly<Record<string, Story>> = { ...conversationRuns, ...batchRuns, ...governorRuns };
