@@ -87,7 +87,9 @@ function learnedRate({ rate }: LimitState): number {
 
 /** Calls let in per second, lately. */
 export function letInPerSecond(state: LimitState, nowMs: number): number {
-  return acceptedPerSecond(state, nowMs);
+  // The window moves on though nothing happens.
+  const accepted = slide(state.accepted, nowMs, acceptedWindowMs(state), (count) => count);
+  return acceptedPerSecond({ ...state, accepted }, nowMs);
 }
 
 /** How long a call must have lasted to be taken as let in, in milliseconds. */

@@ -112,6 +112,34 @@ export const MEMBER_ACTIVITY = 'holdShare';
 /** A worker that is silent for so long is dead: the others share what it held (milliseconds). */
 export const MEMBER_TIMEOUT_MS = 6_000;
 
+/**
+ * What of a change makes sense: signals are sent by hand, too, and have no answer. What does not is left out.
+ *
+ * @param now ISO 8601: since when an agent is closed whose change does not say it.
+ */
+export function sensibleChange(change: unknown, now: string): LimitChange {
+  if (typeof change !== 'object' || change === null) return {};
+  const { maxConcurrency, maxPerMinute, closed } = change as Record<string, unknown>;
+  const isCeiling = (value: unknown): value is number | null =>
+    value === null || (Number.isSafeInteger(value) && (value as number) >= 1);
+  return {
+    ...(isCeiling(maxConcurrency) && { maxConcurrency }),
+    ...(isCeiling(maxPerMinute) && { maxPerMinute }),
+    ...(closed === null && { closed }),
+    ...(typeof closed === 'object' && closed !== null && { closed: sensibleClosing(closed, now) }),
+  };
+}
+
+function sensibleClosing(closed: object, now: string): ClosedAgent {
+  const { since, until, reason } = closed as Record<string, unknown>;
+  const isTime = (value: unknown): value is string => typeof value === 'string' && !Number.isNaN(Date.parse(value));
+  return {
+    since: isTime(since) ? since : now,
+    ...(isTime(until) && { until }),
+    ...(typeof reason === 'string' && { reason: reason.slice(0, 200) }),
+  };
+}
+
 /** The settings after a change. */
 export function changedSettings(settings: LimitSettings, change: LimitChange): LimitSettings {
   const names = ['maxConcurrency', 'maxPerMinute', 'closed'] as const;

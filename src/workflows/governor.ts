@@ -17,6 +17,7 @@ import {
   LIMITS_MEMO,
   type LimitSettings,
   MEMBER_TIMEOUT_MS,
+  sensibleChange,
   setLimitsSignal,
 } from '../protocol/limits.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
@@ -72,14 +73,14 @@ export async function governorWorkflow(input: GovernorInput): Promise<void> {
   setHandler(
     setLimitsSignal,
     (change) => {
-      settings = changedSettings(settings, change);
+      settings = changedSettings(settings, sensibleChange(change, new Date().toISOString()));
       changes++;
       show();
     },
     {
       description:
         'Sets ceilings for all workers together, or closes the agent; null takes one away. ' +
-        'Argument: {"maxConcurrency": 30, "maxPerMinute": 5000, "closed": {"since": "2026-01-31T12:00:00Z", "until": "2026-01-31T13:00:00Z"}}',
+        'Argument: {"maxConcurrency": 30, "maxPerMinute": null, "closed": {"until": "2026-01-31T13:00:00Z", "reason": "…"}}',
     },
   );
   show();
