@@ -1,5 +1,5 @@
 import { AgentGate, type GateClock, type GateStatus, type Permit, type Priority, type Wait } from './agent-gate.js';
-import type { Ceilings } from '../protocol/limits.js';
+import type { Ceilings, Flow } from '../protocol/limits.js';
 import { type GovernorObserver, observedPermit } from './observer.js';
 
 export type { GateStatus, Permit, Priority, Wait } from './agent-gate.js';
@@ -33,6 +33,8 @@ export interface AcquireInput {
    */
   kind?: 'exchange' | 'session';
   priority: Priority;
+  /** Whose call it is: flows of priority `batch` share what is left to them by weight. Default: one flow of weight 1 for all others. */
+  flow?: Flow | undefined;
   /** Ends the wait; its reason is thrown as it is. */
   signal?: AbortSignal | undefined;
   /** Called when the call has to wait, and again whenever a pause begins or is prolonged. */
@@ -123,10 +125,11 @@ async function orAborted(work: Promise<void>, signal: AbortSignal | undefined): 
   await Promise.race([work, aborted]);
 }
 
-function enter(gate: AgentGate, { priority, signal, onWait }: AcquireInput): Promise<Permit> {
+function enter(gate: AgentGate, { priority, flow, signal, onWait }: AcquireInput): Promise<Permit> {
   return new Promise((resolve, reject) => {
     const waiter = {
       priority,
+      flow,
       onWait,
       grant: (permit: Permit) => {
         signal?.removeEventListener('abort', giveUp);
