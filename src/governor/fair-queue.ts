@@ -106,7 +106,11 @@ export class FairQueue<T extends { flow?: Flow | undefined }> implements Iterabl
   }
 }
 
-const flowOf = ({ flow = NO_FLOW }: { flow?: Flow | undefined }): Flow => flow;
+/** A weight that is none would stop the whole queue; batches are inputs of workflows, which anybody may start. */
+const flowOf = ({ flow: { key, weight } = NO_FLOW }: { flow?: Flow | undefined }): Flow => ({
+  key,
+  weight: Number.isFinite(weight) && weight > 0 ? weight : 1,
+});
 
 const headOf = <T>(flow: FlowQueue<T> | undefined): [T, number] | undefined => flow?.waiting.entries().next().value;
 

@@ -129,6 +129,11 @@ describe('a fair queue', () => {
     expect(takeNames(4)).toEqual(['a10', 'b0', 'a11', 'b1']);
   });
 
+  test('takes a weight that is none for 1', () => {
+    for (const [n, weight] of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 1].entries()) add(`f${n}`, weight, 2);
+    expect(takeNames(5)).toEqual(['f00', 'f10', 'f20', 'f30', 'f40']);
+  });
+
   test('tells who waits', () => {
     add('a', 1, 2);
     add('b', 5, 1);
