@@ -20,7 +20,7 @@ const countOf = (name: string, names: readonly string[]): number => names.filter
 
 // Runs of their own take Temporal a while: with short answers too few of them would wait.
 test.each([
-  ['lanes', {}, 250, 60],
+  ['lanes', {}, 400, 45],
   ['rows that are runs of their own', { isolation: 'workflow' }, 1_000, 24],
 ] as const)(
   'two batches of one agent share what it lets in by their weights: %s',
