@@ -3,6 +3,7 @@ import type { Context } from '@temporalio/activity';
 import type { CreateSessionsInput, CreateSessionsProgress, CreateSessionsResult } from '../protocol/activities.js';
 import { endOfLeftRows } from '../protocol/batch.js';
 import { DEFAULTS } from '../protocol/defaults.js';
+import type { Flow } from '../protocol/limits.js';
 import type { ExchangeError } from '../protocol/exchange.js';
 import {
   ExchangeFailure,
@@ -34,6 +35,7 @@ export async function createSessions(
   // An agent that refuses one session for good refuses them all: asking 200 times helps nobody.
   const refusals = new Map<string, ExchangeError>();
   const rows = input.rows.entries();
+  const flow: Flow = { key: input.batchId, weight: input.weight ?? 1 };
   const signal = context.cancellationSignal;
   // Every call in flight listens.
   setMaxListeners(0, signal);
@@ -50,7 +52,7 @@ export async function createSessions(
         sessions[position] = { error: refusal };
         continue;
       }
-      const opened = await openSession(dependencies, row, signal);
+      const opened = await openSession(dependencies, row, flow, signal);
       if ('sessionRid' in opened) {
         sessions[position] = opened;
       } else {
@@ -79,13 +81,14 @@ export async function createSessions(
 async function openSession(
   dependencies: SessionDependencies,
   row: Row,
+  flow: Flow,
   signal: AbortSignal,
 ): Promise<{ sessionRid: string } | { error: ExchangeError; isFinal: boolean }> {
   const memory = newExchangeMemory();
   for (;;) {
     signal.throwIfAborted();
     try {
-      const sessionRid = await openOnce(dependencies, row, signal);
+      const sessionRid = await openOnce(dependencies, row, flow, signal);
       if (row.title !== undefined) await setTitle(dependencies, row.agentRid, sessionRid, row.title, signal);
       return { sessionRid };
     } catch (error) {
@@ -101,9 +104,14 @@ async function openSession(
   }
 }
 
-async function openOnce({ api, governor }: SessionDependencies, row: Row, signal: AbortSignal): Promise<string> {
+async function openOnce(
+  { api, governor }: SessionDependencies,
+  row: Row,
+  flow: Flow,
+  signal: AbortSignal,
+): Promise<string> {
   const { agentRid, agentVersion } = row;
-  const permit = await governor.acquire({ agentRid, kind: 'session', priority: 'batch', signal });
+  const permit = await governor.acquire({ agentRid, kind: 'session', priority: 'batch', flow, signal });
   try {
     const { rid } = await api.createSession({ agentRid, ...(agentVersion !== undefined && { agentVersion }), signal });
     permit.release('ok');

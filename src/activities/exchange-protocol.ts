@@ -174,11 +174,11 @@ export function createExchangeProtocol(deps: {
     hooks: ExchangeHooks,
     isUnaccounted: boolean,
   ): Promise<FoundExchange | Undecided> {
-    const { agentRid, priority } = request;
+    const { agentRid, priority, flow } = request;
     const onWait = ({ reason, untilMs }: { reason: string; untilMs?: number }) =>
       report.waiting(LIMIT_WORDS[reason] ?? reason, untilMs);
     const permit = await unlessHeld(hooks.signal, hooks.hold, (signal) =>
-      governor.acquire({ agentRid, priority, signal, onWait }),
+      governor.acquire({ agentRid, priority, flow, signal, onWait }),
     );
     if (permit === 'held') throw new ExchangeHeldBack({ ...memory });
     let released = false;

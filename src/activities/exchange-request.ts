@@ -1,5 +1,6 @@
 import type { ExchangeIds, ExchangeMode, ExchangeResult, InputContext, ParameterInputs } from '../protocol/exchange.js';
 import type { ExchangeProgress } from '../protocol/activities.js';
+import type { Flow } from '../protocol/limits.js';
 import type { ExchangeMemory } from './exchange-failure.js';
 
 /** One exchange, as plain data: what the exchange protocol sends, follows and finds again. */
@@ -20,6 +21,8 @@ export interface ExchangeRequest {
   /** Look at the trace, beside the open call, when no byte has come for this long (milliseconds). */
   silenceTimeoutMs: number;
   priority: 'interactive' | 'batch';
+  /** Of a batch's row: its batch. */
+  flow?: Flow;
 }
 
 /** How whoever runs an exchange stops it and sees how it goes. */

@@ -25,6 +25,9 @@ import { sleep } from './sleep.js';
 
 /** What all rows of a lane share. */
 export interface RowSettings {
+  batchId: string;
+  /** Of the batch; default 1. */
+  weight?: number;
   /** UUID from which the ids of the rows' exchanges are derived. */
   idBase: string;
   mode: ExchangeMode;
@@ -253,6 +256,7 @@ export class RowWalk {
       callTimeoutMs: settings.callTimeoutMs,
       silenceTimeoutMs: settings.silenceTimeoutMs,
       priority: 'batch',
+      flow: { key: settings.batchId, weight: settings.weight ?? 1 },
     };
     if (this.#parameters !== undefined && Object.keys(this.#parameters).length > 0) {
       request.parameterInputs = this.#parameters;

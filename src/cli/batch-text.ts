@@ -46,6 +46,7 @@ export function batchLines({ progress, settings, control, ...batch }: BatchDescr
     ['submitted', localTime(batch.submittedAt)],
     ['ended', batch.closedAt && localTime(batch.closedAt)],
     ['rows at once', changed ? `${concurrency} (submitted with ${settings.concurrency})` : String(concurrency)],
+    ['weight', settings && settings.weight !== 1 ? String(settings.weight) : undefined],
     ['deadline', bounds.deadline && localTime(bounds.deadline)],
     ['most tokens', bounds.maxTokens?.toString()],
     ['most failures', bounds.maxFailures?.toString()],

@@ -35,6 +35,15 @@ export const timeOption =
     );
   };
 
+/** Reads a number, whole or decimal. */
+export const numberOption =
+  (name: string, least: number, most: number): ((text: string) => number) =>
+  (text) => {
+    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= least && value <= most) return value;
+    throw new UsageError(`Mend ${name}: "${text}" is not a number from ${least} to ${most}`);
+  };
+
 /** Reads `VERSION=10%`. */
 export function canaryOption(text: string): BatchCanary {
   const [, agentVersion, share] = /^(.+)=(\d+(?:\.\d+)?)%$/.exec(text) ?? [];

@@ -88,6 +88,7 @@ function settingsOf(
     ...(title !== undefined && { title }),
     ...(isolation !== undefined && { isolation }),
     ...(deleteSessions !== undefined && { deleteSessions }),
+    ...(memo.weight !== undefined && { weight: memo.weight }),
     source: `rerun of ${memo.batchId}`,
     ...changed,
     ...(Object.keys(allBounds).length > 0 && { bounds: allBounds }),

@@ -1,4 +1,5 @@
 import { checkCanary } from './batch-canary.js';
+import { BATCH_WEIGHTS } from '../protocol/batch.js';
 import type { BatchSubmission } from './batch-submit.js';
 import { InvalidCallError } from './errors.js';
 
@@ -7,11 +8,12 @@ const MOST_ID_CHARACTERS = 200;
 
 /** Sees that a submission can be meant, before its rows are read. @throws InvalidCallError */
 export function checkSubmission(submission: BatchSubmission): void {
-  const { batchId, agentRid, agentVersion, concurrency, bounds, canary, callTimeoutMs } = submission;
+  const { batchId, agentRid, agentVersion, concurrency, bounds, canary, callTimeoutMs, weight } = submission;
   const problem = idProblem(batchId);
   if (problem !== undefined) throw new InvalidCallError(`Cannot submit a batch without a usable id: ${problem}`);
   if (agentRid === '') throw new InvalidCallError('Cannot submit a batch without an agent: give its agentRid');
   if (concurrency !== undefined) checkConcurrency(concurrency);
+  if (weight !== undefined) checkWeight(weight);
   checkPositive('a call timeout of %s ms', callTimeoutMs);
   checkPositive('a budget of %s tokens', bounds?.maxTokens);
   checkPositive('a bound of %s failures', bounds?.maxFailures);
@@ -37,6 +39,13 @@ function idProblem(batchId: string): string | undefined {
 export function checkConcurrency(concurrency: number): void {
   if (Number.isInteger(concurrency) && concurrency >= 1) return;
   throw new InvalidCallError(`Cannot run ${concurrency} rows at once: give a whole number from 1`);
+}
+
+function checkWeight(weight: number): void {
+  if (weight >= BATCH_WEIGHTS.least && weight <= BATCH_WEIGHTS.most) return;
+  throw new InvalidCallError(
+    `Cannot submit a batch with a weight of ${weight}: give a number from ${BATCH_WEIGHTS.least} to ${BATCH_WEIGHTS.most}`,
+  );
 }
 
 /** A batch that starts after its deadline would answer nothing. @throws InvalidCallError */

@@ -59,6 +59,11 @@ export interface BatchSubmission {
   bounds?: BatchBounds;
   /** Default `lane`. `workflow`: each row is a `conversationWorkflow` of its own, at some ten times the cost for Temporal. */
   isolation?: BatchIsolation;
+  /**
+   * How much of an agent's limits it gets beside other batches that want more than there is: with 3 thrice the calls of one with 1.
+   * From 0.1 to 100, default 1.
+   */
+  weight?: number;
   /** Delete the sessions of rows that have ended, in AIP. Default false. */
   deleteSessions?: boolean;
   /** Sends a share of the rows to another version, to be compared. Default: none. */
@@ -134,7 +139,7 @@ const submitted = (memo: BatchMemo, attached: boolean): SubmittedBatch => ({
 
 /** All but the number of shards. */
 function newMemo(submission: BatchSubmission, digest: string, rowCount: number): Omit<BatchMemo, 'shardCount'> {
-  const { batchId, concurrency = DEFAULTS.batchConcurrency, source, bounds, canary, rerunOf } = submission;
+  const { batchId, concurrency = DEFAULTS.batchConcurrency, source, bounds, canary, weight, rerunOf } = submission;
   return {
     batchId,
     digest,
@@ -145,6 +150,7 @@ function newMemo(submission: BatchSubmission, digest: string, rowCount: number):
     ...(source !== undefined && { source }),
     ...(bounds !== undefined && { bounds }),
     ...(canary !== undefined && { canary }),
+    ...(weight !== undefined && weight !== 1 && { weight }),
     ...(rerunOf !== undefined && { rerunOf }),
   };
 }
@@ -232,6 +238,7 @@ async function startShard(
     callTimeoutMs: submission.callTimeoutMs ?? DEFAULTS.callTimeoutMs,
     ...(memo.bounds !== undefined && { bounds: memo.bounds }),
     ...(submission.isolation !== undefined && { isolation: submission.isolation }),
+    ...(memo.weight !== undefined && { weight: memo.weight }),
     ...(submission.deleteSessions === true && { deleteSessions: true }),
     ...(shard < lanes && { sessionsAtStart: Math.ceil(memo.concurrency / lanes) }),
   };

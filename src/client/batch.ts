@@ -39,6 +39,8 @@ export interface BatchSettings
     Required<Pick<BatchShardInput, 'isolation' | 'deleteSessions'>> {
   /** Rows at once; what they were changed to since stands in `BatchProgress`. */
   concurrency: number;
+  /** Beside other batches of the same agent. */
+  weight: number;
   bounds?: BatchMemo['bounds'];
   canary?: BatchCanary;
 }
@@ -81,13 +83,14 @@ export async function describeBatch(context: ClientContext, batchId: string): Pr
   }
 }
 
-function settingsOf({ concurrency, bounds, canary }: BatchMemo, first: BatchShardInput): BatchSettings {
+function settingsOf({ concurrency, bounds, canary, weight = 1 }: BatchMemo, first: BatchShardInput): BatchSettings {
   const { agentRid, agentVersion, mode, title, callTimeoutMs, isolation = 'lane', deleteSessions = false } = first;
   return {
     agentRid,
     ...(agentVersion !== undefined && { agentVersion }),
     mode,
     concurrency,
+    weight,
     callTimeoutMs,
     isolation,
     deleteSessions,

@@ -1,3 +1,4 @@
+import type { Flow } from '../protocol/limits.js';
 import type { AgentGate, Permit, Priority, Wait } from './agent-gate.js';
 
 /** The other workers that call the same agents. */
@@ -17,6 +18,8 @@ export interface AcquireInput {
    */
   kind?: 'exchange' | 'session';
   priority: Priority;
+  /** Whose call it is: flows of priority `batch` share what is left to them by weight. Default: one flow of weight 1 for all others. */
+  flow?: Flow | undefined;
   /** Ends the wait; its reason is thrown as it is. */
   signal?: AbortSignal | undefined;
   /** Called when the call has to wait, and again whenever a pause begins or is prolonged. */
@@ -50,11 +53,12 @@ export async function joined(
 /** Waits until the gate lets the call in. @throws the signal's reason. */
 export function entered(
   gate: AgentGate,
-  { priority, signal, onWait }: Pick<AcquireInput, 'priority' | 'signal' | 'onWait'>,
+  { priority, flow, signal, onWait }: Pick<AcquireInput, 'priority' | 'flow' | 'signal' | 'onWait'>,
 ): Promise<Permit> {
   return new Promise((resolve, reject) => {
     const waiter = {
       priority,
+      flow,
       onWait,
       grant: (permit: Permit) => {
         signal?.removeEventListener('abort', giveUp);

@@ -1,4 +1,4 @@
-import type { Ceilings, LearnedLimit, MemberReport } from '../protocol/limits.js';
+import type { Ceilings, Flow, LearnedLimit, MemberReport } from '../protocol/limits.js';
 import {
   type LimitEvent,
   type Verdict,
@@ -10,6 +10,7 @@ import {
   nextLimitState,
   settledAfterMs,
 } from './control-law.js';
+import { FairQueue } from './fair-queue.js';
 import { type LimitState, initialLimitState } from './limit-state.js';
 import { rateAt } from './rate-curve.js';
 
@@ -26,6 +27,8 @@ export interface Wait {
 /** A call that asks to start. `grant` is called once, when it may. */
 export interface Waiter {
   priority: Priority;
+  /** Of a batch call: batches share what is left to them by weight. */
+  flow?: Flow | undefined;
   grant: (permit: Permit) => void;
   /** Called when it has to wait, and again whenever a pause begins or is prolonged, or the agent is closed or opened. */
   onWait?: ((wait: Wait) => void) | undefined;
@@ -92,7 +95,7 @@ interface Call {
 /** Timers take no more (milliseconds). */
 const MOST_TIMER_MS = 2 ** 31 - 1;
 
-/** The gate before one agent: holds calls back as the control law says, interactive ones first, in order of arrival. */
+/** The gate before one agent: holds calls back as the control law says, interactive ones first, batches by weight. */
 export class AgentGate {
   #state: LimitState;
   /** Calls in flight, in the order of their starts. */
@@ -102,7 +105,7 @@ export class AgentGate {
   readonly #unsettled: Call[] = [];
   #unsettledFrom = 0;
   readonly #interactive = new Set<Waiter>();
-  readonly #batch = new Set<Waiter>();
+  readonly #batch = new FairQueue<Waiter>();
   readonly #clock: GateClock;
   #ceilings: Ceilings;
   #closedUntilMs = Number.NEGATIVE_INFINITY;
@@ -221,7 +224,7 @@ export class AgentGate {
     };
   }
 
-  #queueOf(waiter: Waiter): Set<Waiter> {
+  #queueOf(waiter: Waiter): Set<Waiter> | FairQueue<Waiter> {
     return waiter.priority === 'interactive' ? this.#interactive : this.#batch;
   }
 
@@ -234,14 +237,16 @@ export class AgentGate {
 
   #admit(): void {
     for (;;) {
-      const [waiter] = this.#interactive.size > 0 ? this.#interactive : this.#batch;
+      const [interactive] = this.#interactive;
+      const waiter = interactive ?? this.#batch.first();
       if (waiter === undefined) break;
       const verdict = this.#judge();
       if (!verdict.mayStart) {
         if (verdict.reason === 'rate') this.#waitedForRate = true;
         break;
       }
-      this.#queueOf(waiter).delete(waiter);
+      if (interactive === undefined) this.#batch.take();
+      else this.#interactive.delete(interactive);
       waiter.grant(this.#start());
     }
     this.#rearm();

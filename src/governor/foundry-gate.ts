@@ -5,7 +5,7 @@ import { AgentGate } from './agent-gate.js';
 /** The gate before Foundry as a whole: ceilings over the calls to all agents, of all workers together. Nothing is learned. */
 export interface FoundryGate {
   /** Waits for a place; calls that refuse to wait use `pass`. @returns Gives it back. @throws the signal's reason. */
-  enter(input: Pick<AcquireInput, 'priority' | 'signal' | 'onWait'>): Promise<() => void>;
+  enter(input: Pick<AcquireInput, 'agentRid' | 'priority' | 'signal' | 'onWait'>): Promise<() => void>;
   /** Counts a short call, such as a look at the content or a cancel, which waits for nothing. @returns To be called at its end. */
   pass(): () => void;
 }
@@ -14,9 +14,11 @@ export interface FoundryGate {
 export function createFoundryGate(fleet: FleetLink): FoundryGate {
   const gate = new AgentGate({ now: Date.now, random: Math.random, setTimer }, {});
   return {
-    async enter({ onWait, ...input }) {
-      await joined(fleet, ALL_AGENTS, gate, input);
-      const permit = await entered(gate, { ...input, onWait: () => onWait?.({ reason: 'foundry' }) });
+    async enter({ agentRid, onWait, priority, signal }) {
+      await joined(fleet, ALL_AGENTS, gate, { signal });
+      // Agents share evenly what there is.
+      const flow = { key: agentRid, weight: 1 };
+      const permit = await entered(gate, { priority, flow, signal, onWait: () => onWait?.({ reason: 'foundry' }) });
       return () => {
         permit.release('other');
         fleet.noteEnd(ALL_AGENTS);

@@ -8,5 +8,5 @@ export {
   type Wait,
   createGovernor,
 } from './governor.js';
-export type { Ceilings } from '../protocol/limits.js';
+export type { Ceilings, Flow } from '../protocol/limits.js';
 export type { GovernorObserver, ObservedCall } from './observer.js';

@@ -1,4 +1,5 @@
 import type { BatchBounds, RowCounts, RowResult } from './batch.js';
+import type { Flow } from './limits.js';
 import type {
   ExchangeError,
   ExchangeIds,
@@ -44,6 +45,8 @@ export interface ExchangeInput {
   silenceTimeoutMs: number;
   /** Of this kind of work, interactive goes ahead of batch under a limit. */
   priority: 'interactive' | 'batch';
+  /** Of a batch's row: its batch, which shares the agent with others by weight. */
+  flow?: Flow;
 }
 
 /** How an exchange activity ended; the failures that end an exchange are thrown as `ApplicationFailure`. */
@@ -132,6 +135,8 @@ export interface CreateSessionsInput {
     deadline?: string;
   }[];
   concurrency: number;
+  /** Of the batch; default 1. */
+  weight?: number;
 }
 
 /** One session, or why there is none, for each row, in order. */
@@ -170,6 +175,8 @@ export interface LaneInput {
   silenceTimeoutMs: number;
   rows: LaneRow[];
   bounds?: BatchBounds;
+  /** Of the batch; default 1. */
+  weight?: number;
 }
 
 /** A row with its session. */

@@ -168,7 +168,12 @@ export interface BatchShardInput {
   deleteSessions?: boolean;
   /** Of the shards that come first: so many sessions at once may be opened before the batch is there to say so. */
   sessionsAtStart?: number;
+  /** How much of an agent it gets beside other batches. Default 1. */
+  weight?: number;
 }
+
+/** Bounds of a batch's weight. */
+export const BATCH_WEIGHTS = { least: 0.1, most: 100 } as const;
 
 /** How the rows of a batch are run. */
 export type BatchIsolation = 'lane' | 'workflow';
@@ -278,6 +283,8 @@ export interface BatchMemo {
   submittedAt: string;
   bounds?: BatchBounds;
   canary?: BatchCanary;
+  /** See `BatchShardInput`; absent: 1. */
+  weight?: number;
   /** Id of the batch whose rows these are again. */
   rerunOf?: string;
 }

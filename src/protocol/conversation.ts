@@ -89,6 +89,8 @@ export interface ConversationInput extends ConversationOptions {
    * over what was answered also when it is cancelled.
    */
   batchId?: string;
+  /** Of that batch; default 1. */
+  batchWeight?: number;
   /** Carried over from the run before, also from one that had ended (`legacyQuery`); never set by callers. */
   snapshot?: ConversationSnapshot;
 }

@@ -1,5 +1,12 @@
 import { defineSignal } from '@temporalio/workflow';
 
+/** Whose batch call it is, and its weight when flows share what an agent lets in. */
+export interface Flow {
+  key: string;
+  /** Above 0. */
+  weight: number;
+}
+
 /** Hard ceilings that hold whatever was learned. Absent: none. */
 export interface Ceilings {
   /** Calls at once. */

@@ -130,7 +130,7 @@ async function runRow(
   { index, row, agentRid, agentVersion }: PendingRow,
   scope: CancellationScope,
 ): Promise<RowResult> {
-  const { batchId, title, callTimeoutMs } = input;
+  const { batchId, title, callTimeoutMs, weight } = input;
   const deadline = rows.deadlineOf(row);
   const conversation: ConversationInput = {
     agentRid,
@@ -144,6 +144,7 @@ async function runRow(
       ...(row.contextsOverride !== undefined && { contextsOverride: row.contextsOverride }),
     })),
     batchId,
+    ...(weight !== undefined && { batchWeight: weight }),
     // A new session would lack the turns before, which a lane takes for a failure too.
     ...(row.turns.length > 1 && { onExpired: 'fail' as const }),
     onContextOverflow: 'fail',

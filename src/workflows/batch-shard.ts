@@ -229,7 +229,14 @@ async function openSessions(
     activityId: `sessions-${lane}`,
     summary: `open ${needed.length} sessions`,
   });
-  rows.noteSessions(needed, await createSessions({ batchId: input.batchId, rows: needed, concurrency }));
+  const { batchId, weight } = input;
+  const sessions = await createSessions({
+    batchId,
+    rows: needed,
+    concurrency,
+    ...(weight !== undefined && { weight }),
+  });
+  rows.noteSessions(needed, sessions);
 }
 
 /** Deletes the sessions of rows that have ended, where that is wanted. What fails is left: it changes no result. */
@@ -266,6 +273,7 @@ function laneInputOf(input: BatchShardInput, rows: ShardRows, laneRows: LaneRow[
     silenceTimeoutMs: DEFAULTS.silenceTimeoutMs,
     rows: laneRows,
     ...(input.bounds !== undefined && { bounds: input.bounds }),
+    ...(input.weight !== undefined && { weight: input.weight }),
   };
 }
 

@@ -120,6 +120,7 @@ export class ExchangeRunner {
     inputs: ParameterInputs,
   ): Promise<ExchangeActivityResult> {
     const { message, activityId } = running;
+    const { batchId, batchWeight = 1 } = this.input;
     const activities = exchangeActivities({
       activityId,
       summary: `exchange ${message.index}: ${summaryLine(message.text)}`,
@@ -138,7 +139,8 @@ export class ExchangeRunner {
       ...(session.mayBeBusy === true && { sessionMayBeBusy: true }),
       callTimeoutMs: this.input.callTimeoutMs ?? DEFAULTS.callTimeoutMs,
       silenceTimeoutMs: DEFAULTS.silenceTimeoutMs,
-      priority: this.input.batchId === undefined ? 'interactive' : 'batch',
+      priority: batchId === undefined ? 'interactive' : 'batch',
+      ...(batchId !== undefined && { flow: { key: batchId, weight: batchWeight } }),
     });
   }
 

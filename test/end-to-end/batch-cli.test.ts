@@ -64,7 +64,10 @@ async function submit(file: string, ...options: string[]): Promise<string> {
 
 describe('batch list, show and watch', () => {
   test('list shows batches newest first, by state; show tells the settings', async () => {
-    const [older, newer] = [await submit(questions(2)), await submit(questions(3), '--mode', 'blocking')];
+    const [older, newer] = [
+      await submit(questions(2)),
+      await submit(questions(3), '--mode', 'blocking', '--weight', '2.5'),
+    ];
     for (const id of [older, newer]) await untilState(id, 'completed');
     const listed = async (...options: string[]) =>
       lines((await run('list', '--json', ...options)).stdout).map((line) => JSON.parse(line) as { batchId: string });
@@ -77,10 +80,20 @@ describe('batch list, show and watch', () => {
     expect(await listed('--state', 'paused')).toEqual([]);
     expect((await run('list')).stdout).toMatch(/^BATCH +STATE +ROWS +STARTED\n/);
     expect(await show(newer)).toMatchObject({
-      settings: { mode: 'blocking', concurrency: 20, isolation: 'lane', deleteSessions: false, callTimeoutMs: 600_000 },
+      settings: {
+        mode: 'blocking',
+        concurrency: 20,
+        weight: 2.5,
+        isolation: 'lane',
+        deleteSessions: false,
+        callTimeoutMs: 600_000,
+      },
       progress: { state: 'completed', succeeded: 3, queued: 0 },
     });
-    expect((await run('show', newer)).stdout).toMatch(/^batch +cli-.*\nstate +completed\nrows +3\/3 /);
+    const shown = (await run('show', newer)).stdout;
+    expect(shown).toMatch(/^batch +cli-.*\nstate +completed\nrows +3\/3 /);
+    expect(shown).toMatch(/\nweight +2\.5\n/);
+    expect((await run('show', older)).stdout).not.toMatch(/\nweight /);
   });
 
   test('watch follows to the end as JSON lines, with an exit code by how the rows ended', async () => {

@@ -134,6 +134,31 @@ describe('who goes first', () => {
     expect(granted).toEqual(['running', 'i1', 'i2', 'b1', 'b2']);
   });
 
+  test('batches share the places by weight, behind interactive calls', () => {
+    open({ maxConcurrency: 4 });
+    const running: Record<string, Permit[]> = { light: [], heavy: [] };
+    const enter = (key: string, weight: number) =>
+      gate.enter({
+        priority: 'batch',
+        flow: { key, weight },
+        grant(permit) {
+          granted.push(key);
+          running[key]?.push(permit);
+        },
+      });
+    for (let n = 0; n < 100; n += 1) enter('light', 1);
+    for (let n = 0; n < 300; n += 1) enter('heavy', 3);
+    expect(granted).toEqual(['light', 'light', 'light', 'light']);
+    ask('person', 'interactive');
+    running['light']?.shift()?.release('ok');
+    expect(granted.at(-1)).toBe('person');
+    permits[0]?.release('ok');
+    while (granted.length < 205)
+      [...running['light']!.splice(0), ...running['heavy']!.splice(0)].forEach((permit) => permit.release('ok'));
+    const light = granted.slice(5, 205).filter((name) => name === 'light').length;
+    expect(Math.abs(light - 50)).toBeLessThanOrEqual(1);
+  });
+
   test('one who left is passed over', () => {
     open({ maxConcurrency: 1 });
     ask('running');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { canaryOption, durationOption, repeated, timeOption } from '../../src/cli/option-values.js';
+import { canaryOption, durationOption, numberOption, repeated, timeOption } from '../../src/cli/option-values.js';
 
 const NOW = Date.parse('2026-03-01T12:00:00.000Z');
 
@@ -37,6 +37,20 @@ describe('timeOption()', () => {
       expect(() => timeOption('--x', () => NOW)(text)).toThrow(`Mend --x: "${text}" is neither`);
     },
   );
+});
+
+describe('numberOption()', () => {
+  test.each([
+    ['0.1', 0.1],
+    ['3', 3],
+    ['100', 100],
+  ])('reads %s', (text, value) => {
+    expect(numberOption('--x', 0.1, 100)(text)).toBe(value);
+  });
+
+  test.each(['', '0', '0.09', '101', '-1', '1e1', '.5', '3x'])('refuses "%s"', (text) => {
+    expect(() => numberOption('--x', 0.1, 100)(text)).toThrow(`Mend --x: "${text}" is not a number from 0.1 to 100`);
+  });
 });
 
 describe('canaryOption()', () => {

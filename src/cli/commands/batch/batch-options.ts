@@ -1,9 +1,9 @@
 import type { BatchSubmission, ResultOrder } from '../../../client/index.js';
-import type { BatchBounds, BatchCanary, BatchIsolation } from '../../../protocol/batch.js';
+import { BATCH_WEIGHTS, type BatchBounds, type BatchCanary, type BatchIsolation } from '../../../protocol/batch.js';
 import type { ExchangeMode } from '../../../protocol/exchange.js';
 import type { OptionDefinition } from '../../command.js';
 import { wholeNumber } from '../../command.js';
-import { canaryOption, durationOption, timeOption } from '../../option-values.js';
+import { canaryOption, durationOption, numberOption, timeOption } from '../../option-values.js';
 
 export const ID_ARGUMENT = ['<id>', 'id of the batch'] as const;
 
@@ -31,6 +31,7 @@ export const OUTPUT_OPTIONS: readonly OptionDefinition[] = [
 export interface SubmitOptions {
   id?: string;
   concurrency?: number;
+  weight?: number;
   mode?: ExchangeMode;
   agentVersion?: string;
   canary?: BatchCanary;
@@ -46,6 +47,11 @@ export interface SubmitOptions {
 /** How rows are run. Of a batch that is there already, only its id is looked at, and what its answers hang on. */
 export const SUBMIT_OPTIONS: readonly OptionDefinition[] = [
   { flags: '--concurrency <n>', about: 'rows at once (20)', parse: wholeNumber('--concurrency', 1, 10_000) },
+  {
+    flags: '--weight <n>',
+    about: 'share of the agent’s limits beside other batches: 3 has thrice the calls of 1; 0.1 to 100 (1)',
+    parse: numberOption('--weight', BATCH_WEIGHTS.least, BATCH_WEIGHTS.most),
+  },
   {
     flags: '--mode <mode>',
     about: 'how exchanges are sent: only streamed ones can be cancelled (streaming)',
@@ -91,10 +97,11 @@ export const SUBMIT_OPTIONS: readonly OptionDefinition[] = [
 export function settingsOf(
   options: SubmitOptions,
 ): Partial<Omit<BatchSubmission, 'batchId' | 'agentRid' | 'rows' | 'rerunOf'>> {
-  const { concurrency, mode, agentVersion, canary, title, callTimeout, isolation, deleteSessions } = options;
+  const { concurrency, weight, mode, agentVersion, canary, title, callTimeout, isolation, deleteSessions } = options;
   const bounds = boundsOf(options);
   return {
     ...(concurrency !== undefined && { concurrency }),
+    ...(weight !== undefined && { weight }),
     ...(mode !== undefined && { mode }),
     ...(agentVersion !== undefined && { agentVersion }),
     ...(canary !== undefined && { canary }),
