@@ -1,5 +1,6 @@
 import type { RateCurve, TokenBucket } from './rate-curve.js';
 import type { SlidingWindow } from './sliding-window.js';
+import { type TokenUse, initialTokenUse } from './token-rate.js';
 
 /** Hard ceilings that hold whatever was learned. Absent: none. */
 export interface Ceilings {
@@ -24,6 +25,8 @@ export interface LimitState {
   rate: RateCurve | null;
   /** Paces starts at the rate. */
   bucket: TokenBucket;
+  /** The tokens that calls use, and a limit of them. */
+  tokens: TokenUse;
   /** Calls that were let in, over the last moments. */
   accepted: SlidingWindow;
   /** Greatest concurrency seen to be let in, lately. */
@@ -58,6 +61,7 @@ export function initialLimitState(nowMs: number): LimitState {
     limitCutAtMs: NEVER,
     rate: null,
     bucket: { tokens: 1, atMs: nowMs },
+    tokens: initialTokenUse(nowMs),
     accepted: { sinceMs: nowMs, current: 0, previous: 0 },
     proven: { sinceMs: nowMs, current: 0, previous: 0 },
     callMs: 0,
