@@ -18,8 +18,8 @@ interface FleetCase {
 
 export const FLEET_CASES: readonly FleetCase[] = [
   { name: 'four workers, 50 a second', limit: { kind: 'perSecond', calls: 50, burst: 50 }, callMs: 200 },
-  { name: 'four workers, 20 at once', limit: { kind: 'atOnce', calls: 20 }, callMs: 200 },
-  { name: 'four workers, ceiling of 30 at once', limit: { kind: 'atOnce', calls: 30 }, isCeiling: true, callMs: 200 },
+  { name: 'four workers, 20 at once', limit: { kind: 'atOnce', calls: 20 }, callMs: 1_000 },
+  { name: 'four workers, ceiling of 30 at once', limit: { kind: 'atOnce', calls: 30 }, isCeiling: true, callMs: 1_000 },
 ];
 
 /** When the workers are started, and when one is killed (seconds after the first question). */

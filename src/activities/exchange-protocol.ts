@@ -198,6 +198,7 @@ export function createExchangeProtocol(deps: {
         const result = await send(request, memory.traceNumber, report, hooks.signal, () => release('ok'));
         memory.lastSendMs = now();
         if (result === undefined) return lost(memory, notAddedFailure(request, memory));
+        if (result.totalTokensUsed !== undefined) permit.used(result.totalTokensUsed);
         bounds.noteAnswer(agentRid, now() - startedMs);
         return { result, memory };
       } catch (error) {

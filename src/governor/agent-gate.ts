@@ -13,6 +13,7 @@ import {
 import { FairQueue } from './fair-queue.js';
 import { type LimitState, initialLimitState } from './limit-state.js';
 import { rateAt } from './rate-curve.js';
+import { allowedTokens } from './token-rate.js';
 
 /** Interactive calls go ahead of batch calls. */
 export type Priority = 'interactive' | 'batch';
@@ -43,6 +44,10 @@ export interface Permit {
    * @param retryAfterMs what the server asked for, if it did.
    */
   release(outcome: 'ok' | 'refused' | 'other', retryAfterMs?: number): void;
+  /**
+   * Says how many tokens the call used: once, as soon as that is known, which may be long after its release as `ok`; else it is ignored.
+   */
+  used(tokens: number): void;
 }
 
 /** Clock, chance and timers: real ones, or those of a simulation. */
@@ -59,6 +64,8 @@ export interface GateStatus {
   limit: number;
   /** Calls allowed per second; absent: no rate is known. */
   ratePerSecond?: number;
+  /** Tokens allowed per minute; absent: no limit of them is known. */
+  tokensPerMinute?: number;
   inFlight: number;
   waiting: { interactive: number; batch: number };
   /** Present during a pause. */
@@ -90,6 +97,8 @@ interface Call {
   /** Calls in flight when it started, itself included, without those that were refused since. */
   startedInFlight: number;
   isSettled: boolean;
+  /** From its end on until its tokens are known: when it ended, and what they are taken to be. */
+  unread?: { endedAtMs: number; taken: number };
 }
 
 /** Timers take no more (milliseconds). */
@@ -101,6 +110,8 @@ export class AgentGate {
   /** Calls in flight, in the order of their starts. */
   readonly #calls = new Set<Call>();
   #settledInFlight = 0;
+  /** Start of the newest call that is known to be let in. */
+  #letInStartedAtMs: number | undefined;
   /** Calls by start time, of which the oldest have not been looked at for having settled. */
   readonly #unsettled: Call[] = [];
   #unsettledFrom = 0;
@@ -212,11 +223,13 @@ export class AgentGate {
 
   status(): GateStatus {
     const rate = allowedRate(this.#state, this.#ceilings);
+    const tokens = allowedTokens(this.#state.tokens);
     const { pausedUntilMs } = this.#state;
     const nowMs = this.#clock.now();
     return {
       limit: allowedConcurrency(this.#state, this.#ceilings),
       ...(rate === Number.POSITIVE_INFINITY ? {} : { ratePerSecond: rate }),
+      ...(tokens === Number.POSITIVE_INFINITY ? {} : { tokensPerMinute: tokens * 60 }),
       inFlight: this.#calls.size,
       waiting: { interactive: this.#interactive.size, batch: this.#batch.size },
       ...(pausedUntilMs > nowMs && { pausedUntilMs }),
@@ -260,7 +273,10 @@ export class AgentGate {
     const call: Call = { startedAtMs: nowMs, startedInFlight: inFlight, isSettled: false };
     this.#calls.add(call);
     this.#unsettled.push(call);
-    return { release: (outcome, retryAfterMs) => this.#end(call, outcome, retryAfterMs) };
+    return {
+      release: (outcome, retryAfterMs) => this.#end(call, outcome, retryAfterMs),
+      used: (tokens) => this.#use(call, tokens),
+    };
   }
 
   #end(call: Call, outcome: 'ok' | 'refused' | 'other', retryAfterMs: number | undefined): void {
@@ -268,6 +284,10 @@ export class AgentGate {
     const nowMs = this.#clock.now();
     const settled = this.#settle(nowMs);
     const letIn = settled + (outcome === 'ok' && !call.isSettled ? 1 : 0);
+    if (outcome === 'ok') {
+      this.#noteLetIn(call);
+      call.unread = { endedAtMs: nowMs, taken: this.#state.tokens.mean };
+    }
     const settledInFlight = this.#settledInFlight;
     this.#letIn += letIn;
     if (outcome === 'refused') this.#refusals += 1;
@@ -283,11 +303,24 @@ export class AgentGate {
       inFlight: this.#calls.size,
       settledInFlight,
       letIn,
+      letInStartedAtMs: this.#letInStartedAtMs,
       retryAfterMs,
       random: this.#clock.random(),
     });
     this.#announcePause();
     this.#admit();
+  }
+
+  #use(call: Call, tokens: number): void {
+    const { unread } = call;
+    if (unread === undefined) return;
+    delete call.unread;
+    this.#apply({ type: 'used', nowMs: this.#clock.now(), tokens, ...unread });
+    this.#admit();
+  }
+
+  #noteLetIn({ startedAtMs }: Call): void {
+    this.#letInStartedAtMs = Math.max(startedAtMs, this.#letInStartedAtMs ?? startedAtMs);
   }
 
   /** A refused call took no place at the server: calls that started beside it were fewer than they looked. */
@@ -303,6 +336,7 @@ export class AgentGate {
       if (this.#calls.has(call)) {
         if (call.startedAtMs > bornBeforeMs) break;
         call.isSettled = true;
+        this.#noteLetIn(call);
         this.#settledInFlight += 1;
       }
       this.#unsettledFrom += 1;
@@ -324,7 +358,13 @@ export class AgentGate {
     const nowMs = this.#clock.now();
     const letIn = this.#settle(nowMs);
     this.#letIn += letIn;
-    this.#apply({ type: 'waited', nowMs, letIn, settledInFlight: this.#settledInFlight });
+    this.#apply({
+      type: 'waited',
+      nowMs,
+      letIn,
+      letInStartedAtMs: this.#letInStartedAtMs,
+      settledInFlight: this.#settledInFlight,
+    });
   }
 
   #announcePause(): void {

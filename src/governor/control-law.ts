@@ -19,6 +19,14 @@ import type { Ceilings, LearnedLimit } from '../protocol/limits.js';
 import { type LimitState, initialLimitState } from './limit-state.js';
 import { type RateCurve, climb, cutRateCurve, guessRate, rateAt, refill } from './rate-curve.js';
 import { peakOf, slide, sumOf } from './sliding-window.js';
+import {
+  tokensAfterLanding,
+  tokensAfterLetIn,
+  tokensAfterRefusal,
+  tokensAfterStart,
+  tokensAfterUse,
+  waitForTokens,
+} from './token-rate.js';
 
 /** What happened. `inFlight` counts this agent's calls after the event. */
 export type LimitEvent =
@@ -26,11 +34,13 @@ export type LimitEvent =
   /** A call that waits for nothing: it counts, though none may be due. */
   | { type: 'passed'; nowMs: number }
   /** Calls wait for the concurrency limit, and nothing else happened for a while. */
-  | { type: 'waited'; nowMs: number; settledInFlight: number; letIn: number }
   /** Another worker was refused by the same agent. */
   | { type: 'refusedElsewhere'; nowMs: number; inFlight: number; isOfRate: boolean; askedUntilMs?: number | undefined }
   /** The fleet gives this worker its share of what all have learned. */
   | { type: 'shared'; nowMs: number; share: LearnedLimit; isAlone: boolean }
+  | { type: 'waited'; nowMs: number; settledInFlight: number; letIn: number; letInStartedAtMs?: number | undefined }
+  /** The tokens of a call that had ended became known; `taken`: what they were taken to be until then. */
+  | { type: 'used'; nowMs: number; tokens: number; taken: number; endedAtMs: number }
   | {
       type: 'ended';
       /** `ok`: let in and done. `refused`: turned away because of a limit. `other`: tells nothing about limits. */
@@ -44,6 +54,8 @@ export type LimitEvent =
       settledInFlight: number;
       /** Calls found to be let in since the last end: this one if it is `ok`, and those that have settled. */
       letIn: number;
+      /** When the newest call that is known to be let in was started. */
+      letInStartedAtMs?: number | undefined;
       retryAfterMs?: number | undefined;
       /** Uniform in [0, 1). */
       random: number;
@@ -103,6 +115,8 @@ export function judgeStart(state: LimitState, inFlight: number, nowMs: number, c
   if (inFlight >= (ceilings.maxConcurrency ?? Number.POSITIVE_INFINITY)) return { mayStart: false, reason: 'ceiling' };
   if (inFlight >= allowedConcurrency(state, ceilings))
     return { mayStart: false, reason: 'concurrency', ...growthAt(state, ceilings) };
+  const tokensAtMs = waitForTokens(state.tokens, inFlight, nowMs);
+  if (tokensAtMs !== undefined) return { mayStart: false, reason: 'rate', untilMs: tokensAtMs };
   const pace = startPace(state, ceilings);
   if (pace === Number.POSITIVE_INFINITY) return { mayStart: true };
   if (pace === 0) return { mayStart: false, reason: 'ceiling' };
@@ -144,6 +158,8 @@ export function nextLimitState(state: LimitState, event: LimitEvent, ceilings: C
       return afterRefusalElsewhere(state, event);
     case 'shared':
       return afterSharing(state, event);
+    case 'used':
+      return { ...state, tokens: tokensAfterUse(state.tokens, event) };
   }
 }
 
@@ -154,7 +170,9 @@ type EndedEvent = Extract<LimitEvent, { type: 'ended' }>;
 function afterStart(before: LimitState, event: StartedEvent, ceilings: Ceilings): LimitState {
   const { nowMs } = event;
   const isStale = event.inFlight === 1 && nowMs - before.startedAtMs > FORGET_AFTER_MS;
-  const state = isStale ? initialLimitState(nowMs) : before;
+  const known = isStale ? initialLimitState(nowMs) : before;
+  const climbedMs = event.waitedForRate ? nowMs - known.startedAtMs : 0;
+  const state = { ...known, tokens: tokensAfterStart(known.tokens, event.inFlight, nowMs, climbedMs) };
   const pace = startPace(state, ceilings);
   if (pace === Number.POSITIVE_INFINITY) return { ...state, startedAtMs: nowMs };
   const bucket = refill(state.bucket, pace, nowMs);
@@ -193,10 +211,26 @@ function afterWait(state: LimitState, event: WaitedEvent, ceilings: Ceilings): L
   return { ...state, limit: grown(state.limit, state.limit * 2, ceilings), grownAtMs: event.nowMs };
 }
 
-function countLetIn(state: LimitState, { letIn, nowMs }: EndedEvent | WaitedEvent): LimitState {
+function countLetIn(before: LimitState, event: EndedEvent | WaitedEvent): LimitState {
+  const { letIn, letInStartedAtMs, nowMs } = event;
+  const state = letInStartedAtMs === undefined ? before : withNewestLetIn(before, letInStartedAtMs, nowMs);
   if (letIn === 0) return state;
   const accepted = slide(state.accepted, nowMs, acceptedWindowMs(state), (count) => count + letIn);
   return { ...state, accepted, refusalsInRow: 0 };
+}
+
+function withNewestLetIn(state: LimitState, startedAtMs: number, nowMs: number): LimitState {
+  const tokens = tokensAfterLetIn(state.tokens, startedAtMs, state.callMs, nowMs);
+  const isNewlyBelieved = tokens.rate !== null && state.tokens.rate === null;
+  if (!isNewlyBelieved) return { ...state, tokens };
+  // What the refusals seemed to say of calls, they said of tokens.
+  return {
+    ...state,
+    tokens,
+    limit: Math.max(state.limit, tokens.empty?.letInFlight ?? 0),
+    rate: null,
+    rateSuspicion: 0,
+  };
 }
 
 function afterEnd(state: LimitState, event: EndedEvent, ceilings: Ceilings): LimitState {
@@ -212,7 +246,12 @@ function afterEnd(state: LimitState, event: EndedEvent, ceilings: Ceilings): Lim
 
 function afterSuccess(state: LimitState, event: EndedEvent, ceilings: Ceilings): LimitState {
   const { nowMs } = event;
-  const timed = { ...state, refusalsInRow: 0, callMs: smoothed(state.callMs, nowMs - event.startedAtMs) };
+  const timed = {
+    ...state,
+    refusalsInRow: 0,
+    callMs: smoothed(state.callMs, nowMs - event.startedAtMs),
+    tokens: tokensAfterLanding(state.tokens, nowMs),
+  };
   const next = withProven(timed, nowMs, Math.max(event.startedInFlight, event.settledInFlight));
   const isAtLimit = event.inFlight + 1 >= allowedConcurrency(state, ceilings);
   if (!isAtLimit) return next;
@@ -258,16 +297,27 @@ function afterRefusal(state: LimitState, event: EndedEvent): LimitState {
   // Calls that were under way at the last refusal tell nothing new about what was done since.
   const isNews = startedAtMs >= state.refusedAtMs;
   const refusalsInRow = state.refusalsInRow + (isNews ? 1 : 0);
+  const isAboveProven = event.startedInFlight > peakOf(state.proven);
+  // Beside a limit of tokens only the top of what is allowed at once is a question of its own.
+  const isOfCalls = isAboveProven && event.startedInFlight >= Math.floor(state.limit);
+  const tokens =
+    isNews && !(state.tokens.rate !== null && isOfCalls)
+      ? tokensAfterRefusal(state.tokens, { ...event, callsPerSecond: acceptedPerSecond(state, nowMs) })
+      : state.tokens;
+  // They have pauses of their own.
+  const isHeldByTokens = tokens.suspicion !== null || tokens.rate !== null;
   const next: LimitState = {
     ...state,
+    tokens,
     isSlowStart: false,
     refusalMs: smoothed(state.refusalMs, nowMs - startedAtMs),
     refusalsInRow,
     refusedAtMs: isNews ? nowMs : state.refusedAtMs,
-    pausedUntilMs: Math.max(state.pausedUntilMs, pauseUntilMs(event, isNews ? refusalsInRow : 0)),
     askedUntilMs: Math.max(state.askedUntilMs, nowMs + (event.retryAfterMs ?? 0)),
+    pausedUntilMs: Math.max(state.pausedUntilMs, pauseUntilMs(event, isNews && !isHeldByTokens ? refusalsInRow : 0)),
   };
-  if (event.startedInFlight > peakOf(state.proven)) return cutLimit({ ...next, rateSuspicion: 0 }, event);
+  if (tokens.rate !== null && !isOfCalls) return next;
+  if (isAboveProven) return cutLimit({ ...next, rateSuspicion: 0 }, event);
   const rateSuspicion = state.rateSuspicion + (isNews ? 1 : 0);
   if (state.rate === null && rateSuspicion < 2) return cutLimit({ ...next, rateSuspicion }, event);
   return cutRate({ ...next, rateSuspicion }, event);

@@ -65,6 +65,7 @@ export function createGovernor(options: GovernorOptions = {}): Governor {
     try {
       const leave = await foundry.enter(input);
       return {
+        ...permit,
         release(outcome, retryAfterMs) {
           leave();
           permit.release(outcome, retryAfterMs);
@@ -82,6 +83,7 @@ export function createGovernor(options: GovernorOptions = {}): Governor {
     await joined(fleet, agentRid, gates.exchange, input);
     const permit = await entered(gates[kind], input);
     return {
+      ...permit,
       release(outcome, retryAfterMs) {
         permit.release(outcome, retryAfterMs);
         fleet.noteEnd(agentRid);

@@ -1,5 +1,6 @@
 import type { RateCurve, TokenBucket } from './rate-curve.js';
 import type { SlidingWindow } from './sliding-window.js';
+import { type TokenUse, initialTokenUse } from './token-rate.js';
 
 /** All that is known about one agent's limits: plain JSON. Times in milliseconds of the caller's clock. */
 export interface LimitState {
@@ -25,6 +26,8 @@ export interface LimitState {
   shelveAfterMs: number;
   /** Paces starts at the rate. */
   bucket: TokenBucket;
+  /** The tokens that calls use, and a limit of them. */
+  tokens: TokenUse;
   /** Calls that were let in, over the last moments. */
   accepted: SlidingWindow;
   /** Greatest concurrency seen to be let in, lately. */
@@ -68,6 +71,7 @@ export function initialLimitState(nowMs: number): LimitState {
     shelvedAtMs: NEVER,
     shelveAfterMs: FIRST_SHELVE_AFTER_MS,
     bucket: { tokens: 1, atMs: nowMs },
+    tokens: initialTokenUse(nowMs),
     accepted: { sinceMs: nowMs, current: 0, previous: 0 },
     proven: { sinceMs: nowMs, current: 0, previous: 0 },
     callMs: 0,

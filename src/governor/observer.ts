@@ -28,6 +28,7 @@ export async function observedPermit(
   observer.granted({ ...call, waitedMs: Math.max(0, grantedMs - askedMs) });
   let isEnded = false;
   return {
+    ...permit,
     release(outcome, retryAfterMs) {
       permit.release(outcome, retryAfterMs);
       if (isEnded) return;

@@ -98,6 +98,6 @@ export async function startExchangeRig(options: SimulatorOptions = {}, timeFacto
 function noLimits(): ReturnType<typeof createGovernor> {
   return {
     ...createGovernor(),
-    acquire: () => Promise.resolve({ release: () => undefined }),
+    acquire: () => Promise.resolve({ release: () => undefined, used: () => undefined }),
   };
 }

@@ -90,7 +90,7 @@ function noLimits(onAcquire: () => void): Governor {
   return {
     acquire() {
       onAcquire();
-      return Promise.resolve({ release: () => undefined });
+      return Promise.resolve({ release: () => undefined, used: () => undefined });
     },
     occupy: () => () => undefined,
     status: () => undefined,

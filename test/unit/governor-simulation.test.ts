@@ -1,5 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
-import { type ServerLimit, type SimulationInput, atOnce, perSecond, simulate } from './governor-simulation.js';
+import {
+  type ServerLimit,
+  type SimulationInput,
+  atOnce,
+  equalTokens,
+  mixedTokens,
+  perSecond,
+  simulate,
+  tokensPerMinute,
+} from './governor-simulation.js';
 
 type Load = Omit<SimulationInput, 'limit'>;
 
@@ -55,7 +64,12 @@ describe('work meets a limit that nobody told, from a cold start', () => {
     ],
   ];
 
-  test.each(rows)('%s', (_, limit, load, used, refused) => {
+  const withMixedTokens = rows.map(([name, limit, load, used, refused]): (typeof rows)[number] => [
+    `${name}, answers of mixed length`,
+    ...([limit, { ...load, tokensOf: mixedTokens }, used, refused] as const),
+  ]);
+
+  test.each([...rows, ...withMixedTokens])('%s', (_, limit, load, used, refused) => {
     const results = [1, 2].map((seed) => simulate({ ...load, limit: limit(), seed }));
     expect(Math.min(...results.map((result) => result.used))).toBeGreaterThanOrEqual(used);
     expect(Math.max(...results.map((result) => result.refusedPerLanding))).toBeLessThanOrEqual(refused);
@@ -69,6 +83,82 @@ describe('work meets a limit that nobody told, from a cold start', () => {
       expect(mean(40, 60)).toBeGreaterThan(0.8 * 50);
       expect(mean(80, 90)).toBeGreaterThan(0.9 * 100);
     }
+  });
+});
+
+describe('work meets a limit of tokens that nobody told, from a cold start', () => {
+  const mixed = { wanted: 100, callMs: 2_000, tokensOf: mixedTokens };
+  const rows: [name: string, limit: () => ServerLimit, input: Load, used: number, refused: number][] = [
+    [
+      '60,000 a minute, answers of mixed length',
+      () => tokensPerMinute(always(60_000)),
+      { ...mixed, durationMs: 120_000 },
+      0.9,
+      0.1,
+    ],
+    [
+      '60,000 a minute, for ten minutes',
+      () => tokensPerMinute(always(60_000)),
+      { ...mixed, durationMs: 600_000 },
+      0.9,
+      0.05,
+    ],
+    [
+      '60,000 a minute, answers of one length',
+      () => tokensPerMinute(always(60_000)),
+      { ...mixed, tokensOf: equalTokens, durationMs: 120_000 },
+      0.9,
+      0.1,
+    ],
+    [
+      '60,000 a minute, tokens known late',
+      () => tokensPerMinute(always(60_000)),
+      { ...mixed, readMs: 1_000, durationMs: 300_000 },
+      0.9,
+      0.1,
+    ],
+    [
+      '60,000 a minute, short calls',
+      () => tokensPerMinute(always(60_000)),
+      { ...mixed, callMs: 200, durationMs: 300_000 },
+      0.9,
+      0.1,
+    ],
+    [
+      '60,000 a minute, long calls',
+      () => tokensPerMinute(always(60_000)),
+      { ...mixed, callMs: 10_000, durationMs: 600_000 },
+      0.85,
+      0.1,
+    ],
+    ['600,000 a minute', () => tokensPerMinute(always(600_000)), { ...mixed, durationMs: 300_000 }, 0.9, 0.05],
+    [
+      '600,000 a minute, halved and doubled',
+      () => tokensPerMinute((nowMs) => (nowMs >= 200_000 && nowMs < 400_000 ? 300_000 : 600_000)),
+      { ...mixed, durationMs: 600_000 },
+      0.9,
+      0.05,
+    ],
+    [
+      '600,000 a minute, of which a full bucket holds ten seconds',
+      () => tokensPerMinute(always(600_000), 10),
+      { ...mixed, durationMs: 300_000 },
+      0.6,
+      0.05,
+    ],
+  ];
+
+  test.each(rows)('%s', (_, limit, load, used, refused) => {
+    const results = [1, 2, 3, 4, 5, 6].map((seed) => simulate({ ...load, limit: limit(), seed }));
+    expect(Math.min(...results.map((result) => result.used))).toBeGreaterThanOrEqual(used);
+    expect(Math.max(...results.map((result) => result.refusedPerLanding))).toBeLessThanOrEqual(refused);
+  });
+
+  test('what was learned is told', () => {
+    const { status } = simulate({ ...mixed, callMs: 200, limit: tokensPerMinute(always(60_000)), durationMs: 300_000 });
+    expect(status.tokensPerMinute).toBeGreaterThan(50_000);
+    expect(status.tokensPerMinute).toBeLessThan(70_000);
+    expect(status.ratePerSecond).toBeUndefined();
   });
 });
 

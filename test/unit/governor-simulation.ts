@@ -5,9 +5,11 @@ import { type Ceilings, type LimitSettings, MEMBER_TIMEOUT_MS, type MemberReport
 /** A limit as the server keeps it. `enter` decides at the door; an admitted call leaves later. */
 export interface ServerLimit {
   enter(nowMs: number): boolean;
-  leave(nowMs: number): void;
-  /** Landings that this limit would have allowed from 0 to `nowMs`, for calls that take `callMs`. */
+  leave(nowMs: number, tokens: number): void;
+  /** Landings, or tokens of what landed, that this limit would have allowed from 0 to `nowMs`, for calls that take `callMs`. */
   capacity(nowMs: number, callMs: number): number;
+  /** What `capacity` counts; absent: landings. */
+  counts?: 'tokens';
 }
 
 /** So many calls at once. `change` gives the limit at a time. */
@@ -41,6 +43,33 @@ export function perSecond(change: (nowMs: number) => number, burst: number): Ser
   };
 }
 
+/** So many tokens a minute, as the simulator keeps it: a call is let in while any are left, and takes its own off at its end. */
+export function tokensPerMinute(change: (nowMs: number) => number, burstSeconds = 60): ServerLimit {
+  const burst = (nowMs: number): number => (change(nowMs) * burstSeconds) / 60;
+  let left = burst(0);
+  let atMs = 0;
+  const fill = (nowMs: number): void => {
+    left = Math.min(burst(nowMs), left + ((nowMs - atMs) / 60_000) * change(nowMs));
+    atMs = nowMs;
+  };
+  return {
+    enter(nowMs) {
+      fill(nowMs);
+      return left > 0;
+    },
+    leave(nowMs, tokens) {
+      fill(nowMs);
+      left -= tokens;
+    },
+    capacity: (nowMs) => burst(0) + integral(change, nowMs) / 60_000,
+    counts: 'tokens',
+  };
+}
+
+/** Tokens of answers, `share` uniform in [0, 1): all alike, or most of them short and some fifty times as long. */
+export const equalTokens = (): number => 1_000;
+export const mixedTokens = (share: number): number => Math.round(80 * 50 ** share);
+
 function integral(change: (nowMs: number) => number, untilMs: number): number {
   let sum = 0;
   for (let nowMs = 0; nowMs < untilMs; nowMs += 10) sum += change(nowMs) * Math.min(10, untilMs - nowMs);
@@ -55,6 +84,10 @@ export interface SimulationInput {
   callMs: number;
   /** Time until a refusal is back. Default 5. */
   refusalMs?: number;
+  /** Tokens of an answer, of a number uniform in [0, 1). Default `equalTokens`. */
+  tokensOf?: (share: number) => number;
+  /** Time from the end of a call until its tokens are known. Default 10. */
+  readMs?: number;
   durationMs: number;
   ceilings?: Ceilings;
   seed?: number;
@@ -63,7 +96,7 @@ export interface SimulationInput {
 export interface SimulationResult {
   landed: number;
   refused: number;
-  /** Landed calls as a share of what the limit allowed. */
+  /** Landed calls, or their tokens, as a share of what the limit allowed. */
   used: number;
   refusedPerLanding: number;
   /** Landings in each second. */
@@ -76,8 +109,9 @@ export interface SimulationResult {
 export function simulate(input: SimulationInput): SimulationResult {
   const world = createWorld(input.seed ?? 1);
   const gate = new AgentGate(world.clock, input.ceilings ?? {});
-  const { refusalMs = 5, durationMs, callMs, limit } = input;
-  let [landed, refused, inFlight, peakInFlight] = [0, 0, 0, 0];
+  const { refusalMs = 5, durationMs, callMs, limit, tokensOf = equalTokens, readMs = 10 } = input;
+  const tokenShare = uniform(input.seed ?? 1);
+  let [landed, landedTokens, refused, inFlight, peakInFlight] = [0, 0, 0, 0, 0];
   const landings: number[] = Array<number>(Math.ceil(durationMs / 1000)).fill(0);
   const ask = (): void => {
     gate.enter({
@@ -91,8 +125,11 @@ export function simulate(input: SimulationInput): SimulationResult {
           inFlight -= 1;
           const nowMs = world.clock.now();
           if (isLetIn) {
-            limit.leave(nowMs);
+            const tokens = tokensOf(tokenShare());
+            limit.leave(nowMs, tokens);
             landed += 1;
+            landedTokens += tokens;
+            world.after(readMs, () => permit.used(tokens));
             landings[Math.floor(nowMs / 1000)] = (landings[Math.floor(nowMs / 1000)] ?? 0) + 1;
           } else refused += 1;
           permit.release(isLetIn ? 'ok' : 'refused');
@@ -106,7 +143,7 @@ export function simulate(input: SimulationInput): SimulationResult {
   return {
     landed,
     refused,
-    used: landed / limit.capacity(durationMs, callMs),
+    used: (limit.counts === 'tokens' ? landedTokens : landed) / limit.capacity(durationMs, callMs),
     refusedPerLanding: refused / landed,
     perSecond: landings,
     peakInFlight,
@@ -198,7 +235,7 @@ export function simulateFleet(input: FleetSimulationInput): FleetSimulationResul
           const takesMs = isLetIn ? callMs * (0.7 + 0.6 * random()) : refusalMs * (1 + random());
           world.after(takesMs, () => {
             if (isLetIn) {
-              limit.leave(now());
+              limit.leave(now(), 0);
               inFlight -= 1;
               result.landed += 1;
               byWorker[index] = (byWorker[index] ?? 0) + 1;
@@ -234,11 +271,7 @@ export function createWorld(seed: number): {
   runUntil: (ms: number) => void;
 } {
   let nowMs = 0;
-  let state = seed;
-  const random = (): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
+  const random = uniform(seed);
   const events = new EventHeap();
   const after = (ms: number, callback: () => void): void => events.push({ atMs: nowMs + ms, callback });
   return {
@@ -261,6 +294,14 @@ export function createWorld(seed: number): {
       }
       nowMs = untilMs;
     },
+  };
+}
+
+function uniform(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
   };
 }
 
