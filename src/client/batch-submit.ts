@@ -84,6 +84,8 @@ export interface SubmittedBatch {
   /** Rows at once, as first submitted. */
   concurrency: number;
   /** As first submitted. */
+  weight: number;
+  /** As first submitted. */
   bounds?: BatchBounds;
 }
 
@@ -134,6 +136,7 @@ const submitted = (memo: BatchMemo, attached: boolean): SubmittedBatch => ({
   shardCount: memo.shardCount,
   attached,
   concurrency: memo.concurrency,
+  weight: memo.weight ?? 1,
   ...(memo.bounds !== undefined && { bounds: memo.bounds }),
 });
 

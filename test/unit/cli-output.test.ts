@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { batchTable, versionsTable } from '../../src/cli/batch-text.js';
 import { BatchDisplay, duration, progressBar, progressText } from '../../src/cli/batch-display.js';
 import type { CliIo } from '../../src/cli/command.js';
+import { noteSubmitted } from '../../src/cli/commands/batch/note-submitted.js';
 import { listText } from '../../src/cli/conversation-text.js';
 import { exitCodeOf, outcomeProblem, showExchange } from '../../src/cli/exchange-output.js';
 import { createOutput, localTime, programName, table } from '../../src/cli/output.js';
@@ -48,6 +49,18 @@ delete failed.result;
 async function* played(events: ExchangeEvent[]): AsyncGenerator<ExchangeEvent, void, void> {
   for (const event of events) yield await Promise.resolve(event);
 }
+
+test('noteSubmitted() tells of a weight that stays as it was first submitted', () => {
+  const there = { batchId: 'b', rowCount: 1, shardCount: 1, attached: true, concurrency: 20, weight: 1 };
+  const asked = { batchId: 'b', agentRid: 'ri.agent', rows: [] };
+  const { output, stderr } = collecting();
+  noteSubmitted(there, asked, output);
+  noteSubmitted({ ...there, weight: 3 }, { ...asked, weight: 3 }, output);
+  noteSubmitted({ ...there, attached: false }, { ...asked, weight: 3 }, output);
+  expect(stderr.text).toBe('');
+  noteSubmitted(there, { ...asked, weight: 3 }, output);
+  expect(stderr.text).toBe('Batch b was there already, with 1 as its weight; that stays\n');
+});
 
 describe('showExchange()', () => {
   const events: ExchangeEvent[] = [

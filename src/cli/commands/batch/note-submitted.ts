@@ -12,7 +12,7 @@ const BOUND_WORDS = {
 
 /** Says when the batch ends at the latest, and where one that was there already does otherwise than is asked now. */
 export function noteSubmitted(
-  { batchId, attached, concurrency, bounds = {} }: SubmittedBatch,
+  { batchId, attached, concurrency, weight, bounds = {} }: SubmittedBatch,
   asked: BatchSubmission,
   output: Output,
 ): void {
@@ -20,6 +20,9 @@ export function noteSubmitted(
     const there = `Batch ${batchId} was there already`;
     if (asked.concurrency !== undefined && asked.concurrency !== concurrency) {
       output.note(`${there}, submitted with ${concurrency} rows at once; \`batch set\` changes that`);
+    }
+    if (asked.weight !== undefined && asked.weight !== weight) {
+      output.note(`${there}, with ${weight} as its weight; that stays`);
     }
     for (const bound of ['maxTokens', 'maxFailures'] as const) {
       const value = asked.bounds?.[bound];
