@@ -84,7 +84,7 @@ export class Seat {
     const { identity, configured, taskQueue } = context;
     this.#workflowId = governorWorkflowId(taskQueue, agentRid);
     this.#id = `${identity}#${uuidV4().slice(0, 8)}`;
-    this.#refusals = gate.report().refusals;
+    this.#refusals = gate.refusals;
     this.#member = new MemberOfFleet({ id: this.#id, identity, configured }, gate, Date.now);
     this.#ready = new Promise((resolve) => (this.#resolveReady = resolve));
     this.#loop = this.#rounds();
@@ -109,7 +109,7 @@ export class Seat {
   /** Notes that calls are made, and tells the others soon of a refusal. */
   noteCall(): void {
     this.#busyAtMs = Date.now();
-    const { refusals } = this.gate.report();
+    const { refusals } = this.gate;
     if (refusals === this.#refusals) return;
     this.#refusals = refusals;
     this.#isHurried = true;

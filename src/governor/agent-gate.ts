@@ -167,6 +167,11 @@ export class AgentGate {
     };
   }
 
+  /** Calls refused so far. */
+  get refusals(): number {
+    return this.#refusals;
+  }
+
   get ceilings(): Ceilings {
     return this.#ceilings;
   }

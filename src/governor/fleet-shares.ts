@@ -63,12 +63,11 @@ function shareOne(
   const most = total[name];
   if (most === undefined) return undefined;
   const targets = targetsOf(most);
-  // Who has just joined holds nothing; who has not heard of the ceiling yet may hold anything.
-  const held = members.map(({ report }) =>
-    report === undefined ? 0 : (report.held[name] ?? Number.POSITIVE_INFINITY),
-  );
+  // Who has told nothing yet, or has not heard of the ceiling, may hold anything.
+  const held = members.map(({ report }) => report?.held[name] ?? Number.POSITIVE_INFINITY);
   let free = most - sum(held);
   return targets.map((target, index) => {
+    if (members[index]?.report === undefined) return 0;
     const has = held[index] ?? 0;
     if (target <= has) return target;
     const more = Math.max(0, Math.min(target - has, free));

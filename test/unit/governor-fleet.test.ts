@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { waterFill } from '../../src/governor/fleet-shares.js';
+import { type FleetMember, NO_SHARES, shareCeilings, waterFill } from '../../src/governor/fleet-shares.js';
+import type { Ceilings, MemberReport } from '../../src/protocol/limits.js';
 import {
   type FleetSimulationInput,
   type FleetSimulationResult,
@@ -108,6 +109,35 @@ test('a closed agent is called by nobody, and by all when it opens by itself', (
     expect(mean(run.perSecond, 32, 60)).toBe(0);
     expect(mean(run.perSecond, 65, 90) / 100).toBeGreaterThan(0.9);
   }
+});
+
+describe('shareCeilings()', () => {
+  const report = (held: Ceilings): MemberReport => ({
+    ...{ identity: 'worker', limit: 50, isRamping: true, inFlight: 10, waiting: 10, wanted: 20, perSecond: 10 },
+    ...{ letIn: 100, refusals: 0, rateRefusals: 0, configured: {}, held, taken: { ceilings: 0, learned: 0 } },
+  });
+  const share = (members: FleetMember[]) => shareCeilings({ maxConcurrency: 30 }, members, NO_SHARES.ceilings, 0).of;
+
+  test('gives nobody more while somebody has told nothing yet, as it may hold anything', () => {
+    const members = [{ id: 'a', report: report({ maxConcurrency: 10 }) }, { id: 'b' }];
+    expect(share(members)).toEqual({ a: { maxConcurrency: 10 }, b: { maxConcurrency: 0 } });
+  });
+
+  test('gives nobody more while somebody has not heard of the ceiling', () => {
+    const members = [
+      { id: 'a', report: report({ maxConcurrency: 10 }) },
+      { id: 'b', report: report({}) },
+    ];
+    expect(share(members)).toEqual({ a: { maxConcurrency: 10 }, b: { maxConcurrency: 15 } });
+  });
+
+  test('gives what nobody holds', () => {
+    const members = [
+      { id: 'a', report: report({ maxConcurrency: 20 }) },
+      { id: 'b', report: report({ maxConcurrency: 0 }) },
+    ];
+    expect(share(members)).toEqual({ a: { maxConcurrency: 15 }, b: { maxConcurrency: 10 } });
+  });
 });
 
 describe('waterFill', () => {
