@@ -33,11 +33,11 @@ export type LimitEvent =
   | { type: 'started'; nowMs: number; inFlight: number; waitedForRate: boolean }
   /** A call that waits for nothing: it counts, though none may be due. */
   | { type: 'passed'; nowMs: number }
-  /** Calls wait for the concurrency limit, and nothing else happened for a while. */
   /** Another worker was refused by the same agent. */
   | { type: 'refusedElsewhere'; nowMs: number; inFlight: number; isOfRate: boolean; askedUntilMs?: number | undefined }
   /** The fleet gives this worker its share of what all have learned. */
   | { type: 'shared'; nowMs: number; share: LearnedLimit; isAlone: boolean }
+  /** Calls wait for the concurrency limit, and nothing else happened for a while. */
   | { type: 'waited'; nowMs: number; settledInFlight: number; letIn: number; letInStartedAtMs?: number | undefined }
   /** The tokens of a call that had ended became known; `taken`: what they were taken to be until then. */
   | { type: 'used'; nowMs: number; tokens: number; taken: number; endedAtMs: number }
@@ -229,6 +229,7 @@ function withNewestLetIn(state: LimitState, startedAtMs: number, nowMs: number):
     tokens,
     limit: Math.max(state.limit, tokens.empty?.letInFlight ?? 0),
     rate: null,
+    shelvedRate: null,
     rateSuspicion: 0,
   };
 }

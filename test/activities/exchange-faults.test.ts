@@ -55,6 +55,14 @@ describe.each(SERVER_KINDS)('on a server %s', (serverKind) => {
     });
   });
 
+  test.each(MODES)('what a %s exchange used is told when it is known, after its place is free', async (mode) => {
+    const { request, toItsEnd, toldGovernor } = rigs[serverKind];
+    const asked = await request({ mode });
+    toldGovernor.length = 0;
+    const { result } = await toItsEnd(asked);
+    expect(toldGovernor).toEqual(['ok', result.totalTokensUsed]);
+  });
+
   test.each<[string, FaultRule['fault']]>([
     ['503', { kind: 'status', status: 503 }],
     ['429', { kind: 'status', status: 429 }],

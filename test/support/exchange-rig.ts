@@ -22,6 +22,8 @@ export interface ExchangeRig {
   readonly simulator: Simulator;
   readonly api: AgentsApi;
   readonly protocol: ExchangeProtocol;
+  /** What the governor was told of calls: that one was released, and what it had used. */
+  readonly toldGovernor: (string | number)[];
   /** A request in a session of its own; two seconds a call, looks after 200 ms of silence. */
   request: (more?: Partial<ExchangeRequest>) => Promise<ExchangeRequest>;
   /** Tries until the exchange is found or has failed for good, as Temporal would, but without its pauses. */
@@ -37,13 +39,19 @@ export interface ExchangeRig {
 export async function startExchangeRig(options: SimulatorOptions = {}, timeFactor = 1): Promise<ExchangeRig> {
   const simulator = await startSimulator(options);
   const api = createAgentsApi({ foundryUrl: simulator.url, token: staticToken(simulator.token) });
-  const protocol = createExchangeProtocol({ api, governor: noLimits(), now: () => Date.now() * timeFactor });
+  const toldGovernor: (string | number)[] = [];
+  const protocol = createExchangeProtocol({
+    api,
+    governor: noLimits(toldGovernor),
+    now: () => Date.now() * timeFactor,
+  });
   const inert = () => new AbortController().signal;
 
   return {
     simulator,
     api,
     protocol,
+    toldGovernor,
     async request(more = {}) {
       const { agentRid } = simulator;
       const { rid: sessionRid } = await api.createSession({ agentRid });
@@ -95,9 +103,13 @@ export async function startExchangeRig(options: SimulatorOptions = {}, timeFacto
 }
 
 /** Limits are not the matter of these tests, and a learnt one would slow them. */
-function noLimits(): ReturnType<typeof createGovernor> {
+function noLimits(told: (string | number)[]): ReturnType<typeof createGovernor> {
+  const permit = {
+    release: (outcome: string) => void told.push(outcome),
+    used: (tokens: number) => void told.push(tokens),
+  };
   return {
     ...createGovernor(),
-    acquire: () => Promise.resolve({ release: () => undefined, used: () => undefined }),
+    acquire: () => Promise.resolve(permit),
   };
 }

@@ -235,7 +235,7 @@ export function simulateFleet(input: FleetSimulationInput): FleetSimulationResul
           const takesMs = isLetIn ? callMs * (0.7 + 0.6 * random()) : refusalMs * (1 + random());
           world.after(takesMs, () => {
             if (isLetIn) {
-              limit.leave(now(), 0);
+              limit.leave(now(), equalTokens());
               inFlight -= 1;
               result.landed += 1;
               byWorker[index] = (byWorker[index] ?? 0) + 1;
@@ -247,6 +247,7 @@ export function simulateFleet(input: FleetSimulationInput): FleetSimulationResul
             }
             if (isDead()) return;
             permit.release(isLetIn ? 'ok' : 'refused');
+            if (isLetIn) permit.used(equalTokens());
             ask();
           });
         },
