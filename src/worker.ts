@@ -81,7 +81,7 @@ export async function createAipWorker(
   });
   metrics?.readLimitsOf(governor);
   const observer = metrics?.exchanges;
-  const activities = createActivities({ api, governor, observer });
+  const activities = createActivities({ api, governor, observer, lanesAtOnce: limits.maxConcurrentLanes });
   const identities = {
     workflows: `${identity}/workflows`,
     interactive: `${identity}/interactive`,

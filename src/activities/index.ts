@@ -16,6 +16,8 @@ export interface ActivityDependencies {
   governor: Governor;
   /** Is told what comes of exchanges. */
   observer?: ExchangeObserver | undefined;
+  /** Lanes at once in this worker: where they are all taken, batches take turns. Default: no turns. */
+  lanesAtOnce?: number | undefined;
 }
 
 /** The activities as workflows see them (types only). */
@@ -26,7 +28,7 @@ export type Activities = ReturnType<typeof createActivities>['interactive'] &
  * Makes the activities, by the task queue that they belong on: `interactive` on `interactiveTaskQueue`, `batch` on
  * `batchTaskQueue`.
  */
-export function createActivities({ api, governor, observer }: ActivityDependencies) {
+export function createActivities({ api, governor, observer, lanesAtOnce }: ActivityDependencies) {
   const protocol = createExchangeProtocol({ api, governor, observer });
   return {
     interactive: {
@@ -38,6 +40,6 @@ export function createActivities({ api, governor, observer }: ActivityDependenci
       cancelExchange: createCancelExchangeActivity({ protocol }),
       holdShare,
     },
-    batch: createLaneActivities({ api, governor, exchangeProtocol: protocol }),
+    batch: createLaneActivities({ api, governor, exchangeProtocol: protocol, lanesAtOnce }),
   };
 }

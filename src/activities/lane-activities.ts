@@ -13,12 +13,15 @@ import { createSessions } from './create-sessions.js';
 import { deleteSessions } from './delete-sessions.js';
 import type { ExchangeProtocol } from './exchange-protocol.js';
 import { cancelLane, runLane } from './lane.js';
+import { LaneTurns } from './lane-turns.js';
 
 /** What the activities of batches work with. */
 export interface LaneDependencies {
   api: Pick<AgentsApi, 'createSession' | 'updateTitle' | 'deleteSession'>;
   governor: Governor;
   exchangeProtocol: ExchangeProtocol;
+  /** Lanes at once in this worker. */
+  lanesAtOnce?: number | undefined;
 }
 
 /** The activities of batches, as workflows see them. */
@@ -27,6 +30,7 @@ export type LaneActivities = ReturnType<typeof createLaneActivities>;
 /** Makes the activities of batches; they run on `batchTaskQueue`. */
 export function createLaneActivities(dependencies: LaneDependencies) {
   const watches = new BatchWatches();
+  const turns = new LaneTurns(dependencies.lanesAtOnce);
   return {
     /**
      * Opens one session per row, several at once; a row whose session is refused for good gets the error instead. A retry
@@ -44,7 +48,8 @@ export function createLaneActivities(dependencies: LaneDependencies) {
      * A retry finds the rows of the earlier attempt by their ids: none is asked again. Cancelled, it ends the rows in
      * flight at the agent and resolves with what there is (docs/design.md, "Cancellation, by its reason").
      */
-    runLane: (input: LaneInput): Promise<LaneResult> => runLane({ ...dependencies, watches }, input, Context.current()),
+    runLane: (input: LaneInput): Promise<LaneResult> =>
+      runLane({ ...dependencies, watches, turns }, input, Context.current()),
 
     /**
      * Deletes sessions, several at once; those that are gone already are no failure.

@@ -57,6 +57,7 @@ export class LanePool {
   #share: number;
   #isPaused = false;
   #isStopped = false;
+  #givesWay = false;
   #active = 0;
   #isRunning = false;
   #isAborted = false;
@@ -73,6 +74,10 @@ export class LanePool {
     // Taken from the end.
     this.#waiting = input.rows.toReversed();
     this.#share = Math.max(1, input.concurrency);
+  }
+
+  get batchId(): string {
+    return this.input.batchId;
   }
 
   get shard(): number {
@@ -126,6 +131,13 @@ export class LanePool {
     this.#holdOrGoOn();
     if (cancelledRows !== undefined) this.#cancelRows(new Set(cancelledRows));
     if (this.#isRunning) this.#places.fill();
+  }
+
+  /** Of `LaneTurns`: begins no more rows, so that it ends soon; the shard's next lane goes on with them. */
+  giveWay(): void {
+    this.#givesWay = true;
+    this.#holdOrGoOn();
+    this.endWhenIdle();
   }
 
   /** After `run` was aborted: ends everything in flight at the agent, and everything an earlier attempt may have begun. */
@@ -208,7 +220,7 @@ export class LanePool {
   }
 
   #mayBegin(): boolean {
-    if (!this.#isRunning || this.#isAborted || this.#isPaused || this.#isStopped) return false;
+    if (!this.#isRunning || this.#isAborted || this.#isPaused || this.#isStopped || this.#givesWay) return false;
     if (this.#share === 0 || this.#waiting.length === 0) return false;
     return this.#results.hasRoomFor(this.#walks.size) && !this.isBoundReached();
   }
@@ -256,10 +268,10 @@ export class LanePool {
     else this.#waiting.push(row);
   }
 
-  /** A pause holds back whatever waits; a stop only what is not begun, as the others go on to their end. */
+  /** A pause holds back whatever waits; a stop, or giving way, only what is not begun, as the others go on to their end. */
   #holdOrGoOn(): void {
     for (const { walk } of this.#walks.values()) {
-      if (this.#isPaused || (this.#isStopped && !walk.isBegun)) walk.hold();
+      if (this.#isPaused || ((this.#isStopped || this.#givesWay) && !walk.isBegun)) walk.hold();
       else walk.goOn();
     }
   }

@@ -5,11 +5,16 @@ import { type BatchWatches, type JoinedWatch, tellBatchOfLostShard } from './bat
 import { startHeartbeat } from './heartbeat.js';
 import type { LaneDependencies } from './lane-activities.js';
 import { LanePool } from './lane-pool.js';
+import type { LaneTurns } from './lane-turns.js';
 import { handedBack, isFirstAttempt, stopAction } from './stop-action.js';
 
 /** The body of `runLane`: the pool runs until it is done or the activity is stopped, and then the reason decides. */
 export async function runLane(
-  { exchangeProtocol, watches }: Pick<LaneDependencies, 'exchangeProtocol'> & { watches: BatchWatches },
+  {
+    exchangeProtocol,
+    watches,
+    turns,
+  }: Pick<LaneDependencies, 'exchangeProtocol'> & { watches: BatchWatches; turns: LaneTurns },
   input: LaneInput,
   context: Context,
 ): Promise<LaneResult> {
@@ -24,6 +29,7 @@ export async function runLane(
   );
   const stop = new AbortController();
   const heartbeat = startHeartbeat(context, DEFAULTS.heartbeatThrottleMs.batch, () => pool.progress());
+  const leaveTurns = turns.join(context, pool);
   try {
     const stopped = whenAborted(cancellationSignal);
     watch = await watches.join(context, input, pool);
@@ -56,6 +62,7 @@ export async function runLane(
     heartbeat.beat();
     throw handedBack(`Stopped (${action}): the next attempt goes on with the rows in flight`);
   } finally {
+    leaveTurns();
     watch?.leave();
     heartbeat.stop();
   }

@@ -9,6 +9,7 @@ import {
   type ExchangeProtocol,
   type ExchangeRequest,
 } from '../../src/activities/exchange-protocol.js';
+import { LaneTurns } from '../../src/activities/lane-turns.js';
 import { BatchWatches } from '../../src/activities/batch-watch.js';
 import { LanePlaces } from '../../src/activities/lane-places.js';
 import { type EarlierAttempt, LanePool } from '../../src/activities/lane-pool.js';
@@ -159,7 +160,7 @@ function lane(
 
 function runIn(environment: MockActivityEnvironment, agent: FakeAgent, laneInput: LaneInput): Promise<LaneResult> {
   return environment.run<[], LaneResult, () => Promise<LaneResult>>(() =>
-    runLane({ exchangeProtocol: agent, watches: new BatchWatches() }, laneInput, environment.context),
+    runLane({ exchangeProtocol: agent, watches: new BatchWatches(), turns: new LaneTurns(undefined) }, laneInput, environment.context),
   );
 }
 

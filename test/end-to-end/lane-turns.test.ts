@@ -1,0 +1,35 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { batchProgress, cancelBatch, submitBatch } from '../../src/client/batch.js';
+import { questions } from '../support/batch-stage.js';
+import { startRig, until, type Rig } from '../support/rig.js';
+
+let rig: Rig;
+beforeAll(async () => {
+  rig = await startRig({ worker: false, simulator: { answerLatencyMs: 200, limits: { concurrent: 2 } } });
+  await rig.startWorker({ limits: { maxConcurrentLanes: 2 } });
+});
+afterAll(() => rig.close());
+
+async function submit(rows: number, concurrency: number): Promise<string> {
+  const batchId = `test-${randomUUID()}`;
+  const { agentRid } = rig.simulator;
+  await submitBatch(rig.client, { batchId, agentRid, rows: questions(rows), concurrency, mode: 'streaming' });
+  return batchId;
+}
+
+test('a batch that has all lanes of the worker holds up no other for longer than a turn', async () => {
+  // Its lanes have 40 s of work and more each: two at once of 200 ms.
+  const long = await submit(800, 40);
+  await until('it is at work', () => Promise.resolve(rig.simulator.summary().totals.landed > 10), 20_000);
+  const short = await submit(6, 2);
+  await until('the other has ended', async () => (await batchProgress(rig.client, short)).succeeded === 6, 30_000);
+  const progress = await batchProgress(rig.client, long);
+  expect(progress).toMatchObject({ state: 'running', failed: 0, cancelled: 0 });
+  expect(progress.succeeded).toBeLessThan(400);
+  const { landed } = rig.simulator.summary().totals;
+  await until('it goes on', () => Promise.resolve(rig.simulator.summary().totals.landed > landed + 20), 20_000);
+  expect(rig.simulator.summary().duplicateCounts.text).toBeLessThanOrEqual(6); // Both ask the first six questions.
+  await cancelBatch(rig.client, long);
+  await until('it has ended', async () => (await batchProgress(rig.client, long)).state === 'cancelled', 30_000);
+});
