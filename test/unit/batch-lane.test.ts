@@ -160,7 +160,11 @@ function lane(
 
 function runIn(environment: MockActivityEnvironment, agent: FakeAgent, laneInput: LaneInput): Promise<LaneResult> {
   return environment.run<[], LaneResult, () => Promise<LaneResult>>(() =>
-    runLane({ exchangeProtocol: agent, watches: new BatchWatches(), turns: new LaneTurns(undefined) }, laneInput, environment.context),
+    runLane(
+      { exchangeProtocol: agent, watches: new BatchWatches(), turns: new LaneTurns(undefined) },
+      laneInput,
+      environment.context,
+    ),
   );
 }
 
