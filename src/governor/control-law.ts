@@ -13,6 +13,8 @@
  * Which of both a refusal speaks of is told by `proven`, the concurrency that was lately seen to be let in: a refusal
  * above it speaks of concurrency, one at or below it of rate. When refusal follows refusal with nothing let in between, a
  * pause comes on top, growing and with full jitter, so that workers do not come back together.
+ *
+ * A limit of tokens is neither; what tells it, and what it allows, stands in `token-rate.ts`.
  */
 
 import type { Ceilings, LearnedLimit } from '../protocol/limits.js';

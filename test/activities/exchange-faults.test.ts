@@ -63,6 +63,25 @@ describe.each(SERVER_KINDS)('on a server %s', (serverKind) => {
     expect(toldGovernor).toEqual(['ok', result.totalTokensUsed]);
   });
 
+  test.each(MODES)('what a %s exchange used is not told by a try that finds it landed', async (mode) => {
+    const { simulator, request, toItsEnd, toldGovernor } = rigs[serverKind];
+    const asked = await request({ mode });
+    simulator.setFaults(times(1, { kind: 'dropAfterLanding' }));
+    toldGovernor.length = 0;
+    const { result, memory } = await toItsEnd(asked);
+    expect(result.totalTokensUsed).toBeGreaterThan(0);
+    expect({ toldGovernor, sends: memory.sends }).toEqual({ toldGovernor: ['other'], sends: 1 });
+  });
+
+  test.each(MODES)('nor by a %s call that is refused', async (mode) => {
+    const { simulator, request, toItsEnd, toldGovernor } = rigs[serverKind];
+    const asked = await request({ mode });
+    simulator.setFaults(error('RateLimitExceeded', 1));
+    toldGovernor.length = 0;
+    const { result } = await toItsEnd(asked);
+    expect(toldGovernor).toEqual(['refused', 'ok', result.totalTokensUsed]);
+  });
+
   test.each<[string, FaultRule['fault']]>([
     ['503', { kind: 'status', status: 503 }],
     ['429', { kind: 'status', status: 429 }],
