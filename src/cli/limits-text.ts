@@ -4,7 +4,8 @@ import { localTime, table } from './output.js';
 
 /** What `limits show` tells: a line a field, and a table of the workers. */
 export function limitsText({ agentRid, settings, ceilings, totals, workers }: LimitsDescription): string {
-  const { inFlight, waiting, concurrency, ratePerSecond, isRamping, letIn, refused, perSecond } = totals;
+  const { inFlight, waiting, concurrency, ratePerSecond, tokensPerMinute, isRamping, letIn, refused, perSecond } =
+    totals;
   const isSetHere = JSON.stringify(settingsCeilings(settings)) === JSON.stringify(ceilings);
   const fields: [string, string | undefined][] = [
     ['agent', agentRid],
@@ -17,7 +18,7 @@ export function limitsText({ agentRid, settings, ceilings, totals, workers }: Li
             'learned',
             isRamping
               ? `no limit met yet; up to ${concurrency} at once tried`
-              : learnedText(concurrency, ratePerSecond),
+              : learnedText(concurrency, ratePerSecond, tokensPerMinute),
           ],
           ['now', `${inFlight} in flight, ${waiting} waiting, ${perSecond.toFixed(1)} let in per second`],
           ['so far', `${letIn} let in, ${refused} refused`],
@@ -50,9 +51,14 @@ function workersTable(workers: LimitsDescription['workers']): string {
   return table(['WORKER', 'IN FLIGHT', 'WAITING', 'AT ONCE', 'PER SECOND', 'PER MINUTE', 'REFUSED'], rows);
 }
 
-function learnedText(concurrency: number, ratePerSecond: number | undefined): string {
+function learnedText(
+  concurrency: number,
+  ratePerSecond: number | undefined,
+  tokensPerMinute: number | undefined,
+): string {
   const rate = ratePerSecond === undefined ? '' : `, ${ratePerSecond.toFixed(1)} per second`;
-  return `${concurrency} at once${rate}`;
+  const tokens = tokensPerMinute === undefined ? '' : `, about ${tokensPerMinute.toFixed(0)} tokens per minute`;
+  return `${concurrency} at once${rate}${tokens}`;
 }
 
 const settingsCeilings = ({ maxConcurrency, maxPerMinute }: LimitSettings): Ceilings => ({

@@ -28,6 +28,8 @@ export interface WorkerLimitsDescription {
   /** Calls at once, and per second, that it has learned to be let in; the rate is absent while none is known. */
   concurrency: number;
   ratePerSecond?: number;
+  /** Tokens per minute, where it has learned such a limit; roughly. */
+  tokensPerMinute?: number;
   /** True while it has met no limit: its concurrency is where its ramp stands. */
   isRamping: boolean;
   /** Its share of the ceilings. */
@@ -52,7 +54,15 @@ export interface LimitsDescription {
   /** Sums over the workers. */
   totals: Pick<
     WorkerLimitsDescription,
-    'inFlight' | 'waiting' | 'concurrency' | 'ratePerSecond' | 'isRamping' | 'letIn' | 'refused' | 'perSecond'
+    | 'inFlight'
+    | 'waiting'
+    | 'concurrency'
+    | 'ratePerSecond'
+    | 'tokensPerMinute'
+    | 'isRamping'
+    | 'letIn'
+    | 'refused'
+    | 'perSecond'
   >;
   workers: WorkerLimitsDescription[];
 }
@@ -242,6 +252,7 @@ function workerOf(report: MemberReport, isLeader: boolean, heardAt: Date | undef
   return {
     ...{ identity, isLeader, inFlight, waiting, concurrency: Math.max(1, Math.floor(limit)), isRamping },
     ...(ratePerSecond !== undefined && { ratePerSecond }),
+    ...(report.tokensPerMinute !== undefined && { tokensPerMinute: report.tokensPerMinute }),
     ...{ share: held, letIn, refused: refusals, perSecond },
     ...(report.askedUntilMs !== undefined && { askedUntil: new Date(report.askedUntilMs).toISOString() }),
     ...(heardAt !== undefined && { heardAt: heardAt.toISOString() }),
@@ -251,12 +262,14 @@ function workerOf(report: MemberReport, isLeader: boolean, heardAt: Date | undef
 function totalsOf(workers: readonly WorkerLimitsDescription[]): LimitsDescription['totals'] {
   const sum = (of: (worker: WorkerLimitsDescription) => number): number =>
     workers.reduce((total, worker) => total + of(worker), 0);
+  const tokens = workers.flatMap(({ tokensPerMinute }) => tokensPerMinute ?? []);
   const knowsRate = workers.length > 0 && workers.every(({ ratePerSecond }) => ratePerSecond !== undefined);
   return {
     inFlight: sum(({ inFlight }) => inFlight),
     waiting: sum(({ waiting }) => waiting),
     concurrency: sum(({ concurrency }) => concurrency),
     ...(knowsRate && { ratePerSecond: sum(({ ratePerSecond }) => ratePerSecond ?? 0) }),
+    ...(tokens.length > 0 && { tokensPerMinute: tokens.reduce((total, of) => total + of, 0) }),
     isRamping: workers.every(({ isRamping }) => isRamping),
     letIn: sum(({ letIn }) => letIn),
     refused: sum(({ refused }) => refused),

@@ -80,6 +80,7 @@ export type GateReport = Pick<
   | 'limit'
   | 'rate'
   | 'ratePerSecond'
+  | 'tokensPerMinute'
   | 'isRamping'
   | 'inFlight'
   | 'waiting'
@@ -208,6 +209,7 @@ export class AgentGate {
 
   report(): GateReport {
     const { limit, rate, isSlowStart, rateRefusals, askedUntilMs } = this.#state;
+    const tokens = allowedTokens(this.#state.tokens);
     const nowMs = this.#clock.now();
     return {
       limit,
@@ -215,6 +217,7 @@ export class AgentGate {
         rate: { peak: rate.peak, cut: rate.cut, climbedMs: rate.climbedMs },
         ratePerSecond: rateAt(rate),
       }),
+      ...(tokens !== Number.POSITIVE_INFINITY && { tokensPerMinute: tokens * 60 }),
       isRamping: isSlowStart,
       inFlight: this.#calls.size,
       waiting: this.#interactive.size + this.#batch.size,

@@ -52,6 +52,8 @@ export interface MemberReport extends LearnedLimit {
   isRamping: boolean;
   /** Calls per second that it may start now, by what it has learned. */
   ratePerSecond?: number;
+  /** Tokens per minute, where it has learned such a limit. */
+  tokensPerMinute?: number;
   inFlight: number;
   waiting: number;
   /** The most of both together, over the last moments: its share is left to it while work comes and goes. */
