@@ -83,7 +83,7 @@ interface ScheduledActivity {
 }
 
 function scheduledActivity(type: string, input: unknown): ScheduledActivity {
-  const { messageId, ids, idBase, sessionRid } = input as Record<string, unknown>;
+  const { messageId, ids, idBase, sessionRid } = (input ?? {}) as Record<string, unknown>;
   return { type, ids: { messageId, ids, idBase, sessionRid } };
 }
 

@@ -7,6 +7,8 @@ export type WorkflowTab = 'history' | 'pending-activities' | 'user-metadata' | '
 
 /** How long the UI may take for one step. */
 const STEP_MS = 30_000;
+/** How long a page has to show something before it is loaded anew (milliseconds). */
+const RELOAD_MS = 2_000;
 
 /** The Temporal UI as an operator has it: one page of a fresh browser profile. */
 export class TemporalUi {
@@ -83,12 +85,17 @@ export class TemporalUi {
   /** Waits until all of these stand on the page, as it refreshes itself or, with `reload`, as it is loaded anew. */
   async shows(wanted: readonly (string | RegExp)[], { reload = false } = {}): Promise<void> {
     let text = '';
+    let loadedMs = Date.now();
     const missing = () =>
       wanted.filter((one) => (typeof one === 'string' ? !text.includes(one) : !one.test(text))).map(String);
     await until('the page shows what it should', async () => {
       text = await this.text();
       if (missing().length === 0) return true;
-      if (reload) await this.page.reload({ waitUntil: 'load' });
+      // A page that is loaded anew before it has shown anything never does.
+      if (reload && Date.now() - loadedMs > RELOAD_MS) {
+        await this.page.reload({ waitUntil: 'load' });
+        loadedMs = Date.now();
+      }
       return false;
     }).catch((error: unknown) => {
       throw new Error(`The Temporal UI does not show ${missing().join(' nor ')}. It shows:\n${text}`, { cause: error });

@@ -8,8 +8,8 @@ import { startSimulator } from '../../src/simulator/index.js';
 describe('distribution()', () => {
   test('gives values that were measured, whatever their order', () => {
     const values = Array.from({ length: 100 }, (_, index) => 100 - index);
-    expect(distribution(values)).toEqual({ p50: 50, p95: 95, count: 100 });
-    expect(distribution([7])).toEqual({ p50: 7, p95: 7, count: 1 });
+    expect(distribution(values)).toEqual({ p50: 50, p95: 95, p99: 99, count: 100 });
+    expect(distribution([7])).toEqual({ p50: 7, p95: 7, p99: 7, count: 1 });
   });
 
   test('refuses to make a number of nothing', () => {
