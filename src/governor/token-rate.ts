@@ -93,7 +93,7 @@ const PROBE = { firstMs: 50, growth: 4, mostMs: 30_000 };
  * Believed when it was shut for the time of so many starts (else it is one of calls per second), longer than most calls take (else it is
  * one of calls at once), and when both rates differ by no more than this.
  */
-const BELIEF = { starts: 10, leastMs: 300, callTimes: 1.5, mostTimes: 10 };
+const BELIEF = { starts: 10, leastMs: 1_500, callTimes: 1.5, mostTimes: 10 };
 /**
  * How far the rate falls: the curve begins below its peak, which lies between what was measured and what was refused, but at no less than
  * a share of the latter; and by how much when nothing is let in where it should be.
