@@ -1,4 +1,5 @@
 import type { Context } from '@temporalio/activity';
+import { optionalTsToMs } from '@temporalio/common/lib/time.js';
 import proto from '@temporalio/proto';
 
 /** A lane that has a place in this worker. */
@@ -91,7 +92,7 @@ function longestWaitMs({ versionsInfo }: Answer): number {
   const ages = Object.values(versionsInfo ?? {}).flatMap(({ typesInfo }) =>
     Object.values(typesInfo ?? {}).map(({ stats }) => {
       const age = Number(stats?.approximateBacklogCount ?? 0) > 0 ? stats?.approximateBacklogAge : undefined;
-      return Number(age?.seconds ?? 0) * 1000 + (age?.nanos ?? 0) / 1e6;
+      return optionalTsToMs(age) ?? 0;
     }),
   );
   return Math.max(0, ...ages);

@@ -18,10 +18,9 @@ import { checkConcurrency } from './batch-submission-check.js';
 import type { ClientContext } from './connection.js';
 import { eachAtOnce } from './each-at-once.js';
 import { InvalidCallError } from './errors.js';
+import { checkReason } from './reason-check.js';
 import { translateError } from './translate-error.js';
 
-/** Most characters of the reason of a pause: it is shown in lists and bars. */
-const REASON_CHARACTERS = 200;
 /** Histories that are read at once. */
 const READS_AT_ONCE = 8;
 /** Shards that are cancelled at once. */
@@ -40,11 +39,7 @@ export async function pauseBatch(
   options: { reason?: string } = {},
 ): Promise<void> {
   const { reason } = options;
-  if (reason !== undefined && reason.length > REASON_CHARACTERS) {
-    throw new InvalidCallError(
-      `Cannot pause for a reason of ${reason.length} characters: give at most ${REASON_CHARACTERS}`,
-    );
-  }
+  checkReason('pause', reason);
   await signalBatch(context, batchId, 'pause', pauseBatchSignal, [reason === undefined ? {} : { reason }]);
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client';
 import {
+  byJoining,
   type Ceilings,
   changedSettings,
   governorWorkflowId,
@@ -14,7 +15,9 @@ import {
 } from '../protocol/limits.js';
 import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
 import type { ClientContext } from './connection.js';
+import { runStatus } from './describe-conversation.js';
 import { InvalidCallError } from './errors.js';
+import { checkReason } from './reason-check.js';
 import { pendingActivities } from './pending-activities.js';
 import { translateError } from './translate-error.js';
 
@@ -77,8 +80,6 @@ export interface LimitedAgent {
 /** How long a change is waited for: a worker writes it down (milliseconds). */
 const HEARD_WITHIN_MS = 3_000;
 const LOOK_EVERY_MS = 50;
-/** Most characters of the reason why an agent is closed. */
-const REASON_CHARACTERS = 200;
 
 /**
  * What is known of an agent's limits by the workers of the client's task queue. Needs no worker, and leaves no events.
@@ -160,11 +161,7 @@ export async function closeAgent(
       `Cannot close the agent until ${until}: give a time to come, such as 2026-03-01T18:00:00Z`,
     );
   }
-  if (reason !== undefined && reason.length > REASON_CHARACTERS) {
-    throw new InvalidCallError(
-      `Cannot close for a reason of ${reason.length} characters: give at most ${REASON_CHARACTERS}`,
-    );
-  }
+  checkReason('close', reason);
   return change(context, agentRid, {
     closed: {
       since: new Date().toISOString(),
@@ -222,7 +219,7 @@ async function described(
 ): Promise<WorkflowExecutionDescription | undefined> {
   try {
     const description = await context.client.workflow.getHandle(workflowId).describe();
-    return ['RUNNING', 'PAUSED'].includes(description.status.name) ? description : undefined;
+    return runStatus(description) === 'running' ? description : undefined;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw translateError(error, context, workflowId);
@@ -240,11 +237,13 @@ async function membersOf(
   const activities = await pendingActivities(context, description);
   return activities
     .filter(({ activityType }) => activityType === MEMBER_ACTIVITY)
-    .toSorted((a, b) => {
-      const later = (a.scheduledAt?.getTime() ?? 0) - (b.scheduledAt?.getTime() ?? 0);
-      return later === 0 ? (a.activityId < b.activityId ? -1 : 1) : later;
-    })
-    .map(({ heartbeat, heartbeatAt }) => ({ report: heartbeat as MemberReport | undefined, heardAt: heartbeatAt }));
+    .map(({ activityId, scheduledAt, heartbeat, heartbeatAt }) => ({
+      id: activityId,
+      scheduledMs: scheduledAt?.getTime() ?? 0,
+      report: heartbeat as MemberReport | undefined,
+      heardAt: heartbeatAt,
+    }))
+    .toSorted(byJoining);
 }
 
 function workerOf(report: MemberReport, isLeader: boolean, heardAt: Date | undefined): WorkerLimitsDescription {

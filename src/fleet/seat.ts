@@ -1,11 +1,19 @@
-import { type Client, type WorkflowExecutionDescription, WorkflowNotFoundError } from '@temporalio/client';
-import { ActivityCancelledError, ActivityPausedError, ActivityResetError } from '@temporalio/client';
+import {
+  ActivityCancelledError,
+  ActivityPausedError,
+  ActivityResetError,
+  type Client,
+  type WorkflowExecutionDescription,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
 import { decodeArrayFromPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
+import { optionalTsToMs } from '@temporalio/common/lib/time.js';
 import proto from '@temporalio/proto';
 import { v4 as uuidV4 } from 'uuid';
 import type { AgentGate } from '../governor/agent-gate.js';
 import { type FleetView, MemberOfFleet } from '../governor/fleet-member.js';
 import {
+  byJoining,
   type Ceilings,
   governorWorkflowId,
   joinFleetSignal,
@@ -204,13 +212,13 @@ export class Seat {
         return {
           id: activity.activityId ?? '',
           isStarted: activity.state !== PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED,
-          scheduledMs: millisecondsOf(activity.scheduledTime),
-          beatMs: millisecondsOf(activity.lastHeartbeatTime),
+          scheduledMs: optionalTsToMs(activity.scheduledTime) ?? 0,
+          beatMs: optionalTsToMs(activity.lastHeartbeatTime) ?? 0,
           report: report as MemberReport | undefined,
         };
       }),
     );
-    return seen.toSorted((a, b) => a.scheduledMs - b.scheduledMs || (a.id < b.id ? -1 : 1));
+    return seen.toSorted(byJoining);
   }
 
   async #join(): Promise<void> {
@@ -304,8 +312,4 @@ export class Seat {
     const { client } = this.context;
     return client.withDeadline(Date.now() + CALL_TIMEOUT_MS, () => call(client));
   }
-}
-
-function millisecondsOf(time: proto.google.protobuf.ITimestamp | null | undefined): number {
-  return Number(time?.seconds ?? 0) * 1000 + (time?.nanos ?? 0) / 1e6;
 }

@@ -29,14 +29,16 @@ export interface AcquireInput {
 /** The work's end, or the signal's reason, thrown, if that comes first. */
 async function orAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   if (signal === undefined) return await work;
-  const aborted = new Promise<never>((_, reject) => {
-    // The reason is the caller's own and passes through as it is.
-    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
-    const giveUp = (): void => reject(signal.reason);
-    signal.addEventListener('abort', giveUp, { once: true });
-    void work.finally(() => signal.removeEventListener('abort', giveUp));
+  await new Promise<void>((resolve) => {
+    const end = (): void => resolve();
+    signal.addEventListener('abort', end, { once: true });
+    void work.finally(() => {
+      signal.removeEventListener('abort', end);
+      resolve();
+    });
   });
-  await Promise.race([work, aborted]);
+  signal.throwIfAborted();
+  await work;
 }
 
 /** Waits until the gate knows this worker's share. @throws the signal's reason. */

@@ -108,7 +108,8 @@ export class MemberOfFleet {
       if (isAsked || isRefused) this.gate.refusedElsewhere({ isOfRate, askedUntilMs });
     }
     this.#others = others;
-    for (const report of departed.values()) this.#departed.push(report);
+    // Where a ramp stood tells of no limit.
+    for (const report of departed.values()) if (!report.isRamping) this.#departed.push(report);
   }
 
   /** Until shares come: nothing for a newcomer, an equal part for whom a new ceiling finds at work, less where one was lowered. */

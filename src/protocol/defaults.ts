@@ -61,6 +61,8 @@ export const LIMITS = {
   /** JSON bytes of what a conversation hands to its next run. */
   snapshotBytes: 1024 * 1024,
   heartbeatTextCharacters: 64 * 1024,
+  /** Of the reason of a pause, or why an agent is closed. */
+  reasonCharacters: 200,
   shardRows: 200,
   shardBytes: 512 * 1024,
   laneResultCharacters: 512 * 1024,

@@ -1,4 +1,5 @@
 import { defineSignal } from '@temporalio/workflow';
+import { LIMITS } from './defaults.js';
 
 /** Whose batch call it is, and its weight when flows share what an agent lets in. */
 export interface Flow {
@@ -118,6 +119,11 @@ export const LIMITS_MEMO = 'limits';
 /** Name of the activity that stands for a worker. */
 export const MEMBER_ACTIVITY = 'holdShare';
 
+/** The order in which members joined, as all see it alike: the first is the leader. */
+export function byJoining(a: { id: string; scheduledMs: number }, b: { id: string; scheduledMs: number }): number {
+  return a.scheduledMs - b.scheduledMs || (a.id < b.id ? -1 : 1);
+}
+
 /** A worker that is silent for so long is dead: the others share what it held (milliseconds). */
 export const MEMBER_TIMEOUT_MS = 6_000;
 
@@ -145,7 +151,7 @@ function sensibleClosing(closed: object, now: string): ClosedAgent {
   return {
     since: isTime(since) ? since : now,
     ...(isTime(until) && { until }),
-    ...(typeof reason === 'string' && { reason: reason.slice(0, 200) }),
+    ...(typeof reason === 'string' && { reason: reason.slice(0, LIMITS.reasonCharacters) }),
   };
 }
 

@@ -5,9 +5,8 @@ import {
   MOST_CANCELLED_ROWS,
   type RowCounts,
 } from '../protocol/batch.js';
+import { LIMITS } from '../protocol/defaults.js';
 
-/** Most characters of a pause's reason: it goes into the memo, and into the texts of the UI. */
-const REASON_CHARACTERS = 200;
 /** Most characters of a row id (as for the ids of messages). */
 const ID_CHARACTERS = 200;
 const STOP_REASONS: readonly unknown[] = ['deadline', 'maxTokens', 'maxFailures'] satisfies BatchStopReason[];
@@ -55,7 +54,7 @@ export class BatchControls {
     if (this.#paused !== undefined) return;
     this.#paused = {
       since: new Date(nowMs).toISOString(),
-      ...(typeof reason === 'string' && reason !== '' && { reason: reason.slice(0, REASON_CHARACTERS) }),
+      ...(typeof reason === 'string' && reason !== '' && { reason: reason.slice(0, LIMITS.reasonCharacters) }),
     };
     this.version++;
   }

@@ -1,4 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
+import { AgentGate } from '../../src/governor/agent-gate.js';
+import { MemberOfFleet } from '../../src/governor/fleet-member.js';
 import { type FleetMember, NO_SHARES, shareCeilings, waterFill } from '../../src/governor/fleet-shares.js';
 import type { Ceilings, MemberReport } from '../../src/protocol/limits.js';
 import {
@@ -6,6 +8,7 @@ import {
   type FleetSimulationResult,
   type ServerLimit,
   atOnce,
+  createWorld,
   perSecond,
   simulateFleet,
 } from './governor-simulation.js';
@@ -138,6 +141,20 @@ describe('shareCeilings()', () => {
     ];
     expect(share(members)).toEqual({ a: { maxConcurrency: 15 }, b: { maxConcurrency: 10 } });
   });
+});
+
+test('where the ramp of a worker stood that has left, no limit is taken over', () => {
+  const { clock } = createWorld(1);
+  const gate = new AgentGate(clock, {});
+  const member = new MemberOfFleet({ id: 'a', identity: 'a', configured: {} }, gate, clock.now);
+  const other: MemberReport = {
+    ...{ identity: 'b', limit: 64, isRamping: true, inFlight: 0, waiting: 0, wanted: 0, perSecond: 0 },
+    ...{ letIn: 0, refusals: 0, rateRefusals: 0, configured: {}, held: {}, taken: { ceilings: 0, learned: 0 } },
+  };
+  member.look({ settings: {}, members: [{ id: 'a' }, { id: 'b', report: other }] });
+  gate.takeShare({ limit: 20 }, true);
+  const { shares, limit } = member.look({ settings: {}, members: [{ id: 'a' }] });
+  expect({ version: shares?.learned.version, limit }).toEqual({ version: 0, limit: 20 });
 });
 
 describe('waterFill', () => {
