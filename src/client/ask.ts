@@ -72,9 +72,11 @@ async function askUntilDecided(
   const unreachableTimeoutMs = options.unreachableTimeoutMs ?? DEFAULT_UNREACHABLE_TIMEOUT_MS;
   let unreachableSince: number | undefined;
   let accepted = false;
+  // Its acceptance may have been lost on the way.
+  let mayBeAccepted = false;
   for (let attempt = 0; ; attempt++) {
     try {
-      const update = await startAsk(context, target, message);
+      const update = await startAsk(context, target, message, mayBeAccepted);
       options.signal?.throwIfAborted();
       unreachableSince = undefined;
       const outcome = 'outcome' in update ? Promise.resolve(update.outcome) : update.handle.result();
@@ -85,6 +87,7 @@ async function askUntilDecided(
       return await outcome;
     } catch (error) {
       options.signal?.throwIfAborted();
+      mayBeAccepted = true;
       const again = await judge(context, target.conversationId, error, {
         accepted,
         signal: options.signal,
@@ -179,6 +182,7 @@ async function startAsk(
   context: ClientContext,
   target: ConversationTarget,
   message: ConversationMessage,
+  mayBeAccepted: boolean,
 ): Promise<Started> {
   const { conversationId, start, isNew } = target;
   // A fresh id each time: the same update id in the same run would give the refusal that made us ask again.
@@ -195,12 +199,16 @@ async function startAsk(
   }
   if (start === undefined) throw new ConversationNotFoundError(conversationId, context.client.options.namespace);
   const before = isNew ? {} : await beforeReopening(context, conversationId, message.messageId);
-  if (before === 'running') return startAsk(context, target, message);
+  if (before === 'running') return startAsk(context, target, message, mayBeAccepted);
   if (before.outcome !== undefined) return { outcome: before.outcome };
+  // Whoever ended the conversation over this message did not mean it to be begun again.
+  if (mayBeAccepted && before.endedUnder !== undefined) {
+    throw new ConversationEndedError(conversationId, before.endedUnder);
+  }
   const options = startOptions(context, conversationId, { ...start, ...before.input }, message.text);
   if (!isNew) {
     await beginOnce(context, conversationId, before, options);
-    return startAsk(context, target, message);
+    return startAsk(context, target, message, mayBeAccepted);
   }
   const handle = await context.client.workflow.startUpdateWithStart(askUpdate, {
     ...update,

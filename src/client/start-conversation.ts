@@ -20,7 +20,7 @@ import { summaryLine } from '../protocol/summary-line.js';
 import { WORKFLOW_TYPES } from '../protocol/workflow-names.js';
 import type { ClientContext } from './connection.js';
 import { runStatus } from './describe-conversation.js';
-import { ConversationExistsError, InvalidCallError } from './errors.js';
+import { ConversationExistsError, type EndStatus, InvalidCallError } from './errors.js';
 import { GRPC, grpcStatus, translateError } from './translate-error.js';
 import { queryWorker } from './worker-query.js';
 
@@ -42,12 +42,15 @@ export interface EarlierConversation {
   input?: { snapshot: ConversationSnapshot };
   /** Of the message asked for, which it had answered already. */
   outcome?: ExchangeOutcome;
+  /** It had accepted the message asked for, and was ended before that had an outcome. */
+  endedUnder?: EndStatus;
   /** Its last run; absent when there was none. */
   runId?: string;
 }
 
 /**
- * What a conversation that has ended leaves to the one that follows it under the same id. `running`: somebody has begun it in this
+ * What a conversation that has ended leaves to the one that follows it under the same id; of one that was terminated also what it
+ * had at the agent, which is settled before anything else is asked. `running`: somebody has begun it in this
  * moment, or it has just rolled over; it can be talked to.
  */
 export async function beforeReopening(
@@ -59,7 +62,8 @@ export async function beforeReopening(
   try {
     const { status, type, runId } = await handle.describe();
     if (type !== WORKFLOW_TYPES.conversation) return { runId };
-    if (runStatus({ status }) === 'running') return 'running';
+    const endStatus = runStatus({ status });
+    if (endStatus === 'running') return 'running';
     const query = <T>(run: (asked: WorkflowHandle) => Promise<T>) =>
       queryWorker(context, conversationId, QUERY_TIMEOUT_MS, run);
     const known = await query((asked) => asked.query(outcomeQuery, { messageId })).catch(absentWhereNeverBegun);
@@ -69,7 +73,11 @@ export async function beforeReopening(
     if (legacy === undefined) return { runId };
     const { session, ...recorded } = legacy;
     const goesOn = status.name === 'COMPLETED' && session !== undefined;
-    return { input: { snapshot: { ...recorded, ...(goesOn && { session }), lastActiveMs: Date.now() } }, runId };
+    return {
+      input: { snapshot: { ...recorded, ...(goesOn && { session }), lastActiveMs: Date.now() } },
+      ...(known.state !== 'unknown' && known.state !== 'rejected' && { endedUnder: endStatus }),
+      runId,
+    };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return {};
     throw error;

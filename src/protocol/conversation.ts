@@ -1,6 +1,7 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type {
   ExchangeError,
+  ExchangeIds,
   ExchangeMode,
   ExchangeOutcome,
   ExchangeStatus,
@@ -123,6 +124,24 @@ export interface ConversationSnapshot {
   /** Milliseconds since the epoch of the last activity, for the idle deadline. */
   lastActiveMs: number;
   runs: number;
+  /** Left by a run that was terminated, or timed out, while it had this at the agent: the run that follows settles it first. */
+  unsettled?: UnsettledExchange;
+}
+
+/** An exchange as it was handed to its activity; by it, it can be found at the agent, and ended there. */
+export interface SentExchange {
+  sessionRid: string;
+  ids: ExchangeIds;
+  /** As sent: of a new session, or shortened, it is not the message's. */
+  text: string;
+  mode: ExchangeMode;
+  exchangesBefore: number;
+}
+
+/** A message whose outcome nobody has recorded, though it may have been sent. */
+export interface UnsettledExchange {
+  message: QueuedMessage;
+  sent: SentExchange;
 }
 
 /** A user text with its outcome; the text is absent once it was dropped. */

@@ -36,6 +36,7 @@ import {
   type ConversationInput,
   type ConversationMessage,
   type ConversationResult,
+  type ConversationSnapshot,
   type QueuedMessage,
 } from '../protocol/conversation.js';
 import { optionsProblem } from '../protocol/conversation-options.js';
@@ -95,6 +96,7 @@ class ConversationRun {
 
   async run(): Promise<ConversationResult> {
     try {
+      await this.#settleInherited();
       await this.#workOff();
       return await (this.#rolling ? this.#rollOver() : this.#end());
     } catch (error) {
@@ -103,6 +105,18 @@ class ConversationRun {
       if (this.#isBatchRow) return this.#result('cancelled');
       throw error;
     }
+  }
+
+  /** First of all: what a run that was terminated had at the agent. */
+  async #settleInherited(): Promise<void> {
+    const unsettled = this.input.snapshot?.unsettled;
+    if (unsettled === undefined) return;
+    const { message, sent } = unsettled;
+    this.#running = { ...runningExchange(message, () => undefined), phase: 'cancelling', sent };
+    this.#describe();
+    await this.#exchanges.settleInherited(unsettled);
+    this.#running = undefined;
+    this.#describe();
   }
 
   get #isBatchRow(): boolean {
@@ -287,7 +301,7 @@ class ConversationRun {
     setHandler(outcomeQuery, (input) => this.#state.stateOf(messageIdOf(input)), {
       description: 'What became of a message. {"messageId": "q1"}',
     });
-    setHandler(legacyQuery, () => this.#state.legacy(), {
+    setHandler(legacyQuery, () => this.#legacy(), {
       description: 'For clients: what the conversation leaves to the one that follows it under its id. No argument.',
     });
     setHandler(
@@ -296,6 +310,14 @@ class ConversationRun {
         this.#running?.message.messageId === messageIdOf(input) ? (this.#running.cancellation ?? null) : null,
       { description: 'For activities: what the cancellation of an exchange asks for. {"messageId": "q1"}' },
     );
+  }
+
+  #legacy(): ConversationSnapshot {
+    const { message, sent } = this.#running ?? {};
+    return {
+      ...this.#state.legacy(),
+      ...(message !== undefined && sent !== undefined && { unsettled: { message, sent } }),
+    };
   }
 
   #refuseAtTheDoor(message: ConversationMessage): void {

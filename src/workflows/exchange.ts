@@ -11,17 +11,18 @@ import {
   uuid4,
 } from '@temporalio/workflow';
 import type { CancelExchangeResult, ExchangeActivityResult, ExchangeProgress } from '../protocol/activities.js';
-import type { ConversationInput, ExchangeCancellation, QueuedMessage, SessionState } from '../protocol/conversation.js';
+import type {
+  ConversationInput,
+  ExchangeCancellation,
+  QueuedMessage,
+  SentExchange,
+  SessionState,
+  UnsettledExchange,
+} from '../protocol/conversation.js';
 import { cancellationResponse } from '../protocol/cancellation-response.js';
 import { exchangeActivityId } from '../protocol/conversation.js';
 import { DEFAULTS, LIMITS } from '../protocol/defaults.js';
-import type {
-  ExchangeError,
-  ExchangeIds,
-  ExchangeMode,
-  ExchangeOutcome,
-  ParameterInputs,
-} from '../protocol/exchange.js';
+import type { ExchangeError, ExchangeMode, ExchangeOutcome, ParameterInputs } from '../protocol/exchange.js';
 import { FAILURE_TYPES, type FailureClass, type FailureDetails } from '../protocol/failures.js';
 import { summaryLine } from '../protocol/summary-line.js';
 import { cleanUpActivities, exchangeActivities, sessionActivities } from './activity-proxies.js';
@@ -34,6 +35,8 @@ export interface RunningExchange {
   readonly activityId: string;
   readonly startedAt: string;
   phase: 'openingSession' | 'exchanging' | 'cancelling';
+  /** Set before its activity is scheduled. */
+  sent?: SentExchange;
   /** Set before its scope is cancelled: what the activity is to do at the agent. */
   cancellation?: ExchangeCancellation;
 }
@@ -86,20 +89,20 @@ export class ExchangeRunner {
     // Fresh ids for each send that follows a definite failure; the message's own id stays its own.
     let sends = 0;
     for (let remedies = 0; ; remedies++) {
-      let ids: ExchangeIds | undefined;
+      delete running.sent;
       try {
         if (this.#hasExpired()) text = this.#leaveSession(running.message);
         running.phase = 'openingSession';
         const session = await this.#ensureSession();
         running.phase = 'exchanging';
-        ids = { messageId: messageIdFor(running.message), traceIdBase: uuid4() };
-        const ended = await this.#exchange(running, session, ids, text, inputs);
+        running.sent = this.#sentExchange(running.message, session, text);
+        const ended = await this.#exchange(running, running.sent, inputs);
         return { ...ended, sends: sends + ended.sends };
       } catch (error) {
         const failure = readFailure(error);
         sends += failure.sends;
-        if (ids !== undefined && failure.isUnsettled) {
-          const settled = await this.#settle(running, ids, text, failure);
+        if (running.sent !== undefined && failure.isUnsettled) {
+          const settled = await this.#settle(running, running.sent, failure);
           return { ...settled, sends };
         }
         // Also when its last send failed before its activity heard of the cancel.
@@ -112,31 +115,31 @@ export class ExchangeRunner {
     }
   }
 
+  #sentExchange(message: QueuedMessage, session: SessionState, text: string): SentExchange {
+    const { sessionRid, exchangeCount: exchangesBefore } = session;
+    const ids = { messageId: messageIdFor(message), traceIdBase: uuid4() };
+    return { sessionRid, ids, text, mode: this.#mode(message), exchangesBefore };
+  }
+
   #exchange(
-    running: RunningExchange,
-    session: SessionState,
-    ids: ExchangeIds,
-    text: string,
+    { message, activityId }: RunningExchange,
+    { mode, ...sent }: SentExchange,
     inputs: ParameterInputs,
   ): Promise<ExchangeActivityResult> {
-    const { message, activityId } = running;
     const { batchId, batchWeight = 1 } = this.input;
     const activities = exchangeActivities({
       activityId,
       summary: `exchange ${message.index}: ${summaryLine(message.text)}`,
       timeoutMs: this.#exchangeTimeoutMs,
     });
-    const send = this.#mode(message) === 'blocking' ? activities.blockingContinue : activities.streamingContinue;
+    const send = mode === 'blocking' ? activities.blockingContinue : activities.streamingContinue;
     return send({
       agentRid: this.input.agentRid,
-      sessionRid: session.sessionRid,
       messageId: message.messageId,
-      ids,
-      text,
+      ...sent,
       ...(Object.keys(inputs).length > 0 && { parameterInputs: inputs }),
       ...(message.contextsOverride !== undefined && { contextsOverride: message.contextsOverride }),
-      exchangesBefore: session.exchangeCount,
-      ...(session.mayBeBusy === true && { sessionMayBeBusy: true }),
+      ...(this.state.session?.mayBeBusy === true && { sessionMayBeBusy: true }),
       callTimeoutMs: this.input.callTimeoutMs ?? DEFAULTS.callTimeoutMs,
       silenceTimeoutMs: DEFAULTS.silenceTimeoutMs,
       priority: batchId === undefined ? 'interactive' : 'batch',
@@ -144,25 +147,35 @@ export class ExchangeRunner {
     });
   }
 
+  /**
+   * Ends what an earlier run had at the agent when it was terminated: its outcome is recorded here. One that has not landed, and
+   * cannot any more, leaves no record: its message may be sent anew.
+   */
+  async settleInherited({ message, sent }: UnsettledExchange): Promise<void> {
+    const ending = await this.#endAtAgent(message, sent, { traceNumber: 0 }).catch((error: unknown) =>
+      outcomeUnknown(message, sent, error),
+    );
+    if (ending.status === 'cancelled' && ending.mayStillRun !== true) return;
+    this.state.dropQueued(message.messageId);
+    const { messageId, index, acceptedAt } = message;
+    const { sessionRid } = sent;
+    const finishedAt = new Date().toISOString();
+    this.state.record(
+      message,
+      { messageId, index, sends: 0, ...ending, sessionRid, acceptedAt, finishedAt },
+      {},
+      Date.now(),
+    );
+  }
+
   /** The activity could not tell how the exchange ended: end it at the agent, and ask. Runs although cancelled. */
-  async #settle(running: RunningExchange, ids: ExchangeIds, text: string, failure: ReadFailure): Promise<Ending> {
+  async #settle(running: RunningExchange, sent: SentExchange, failure: ReadFailure): Promise<Ending> {
     running.phase = 'cancelling';
-    const session = this.state.session;
-    if (session === undefined) return { status: 'failed', error: failure.error, sends: 0 };
-    const response = cancellationResponse(running.cancellation, failure.progress);
+    const { message, cancellation } = running;
+    const response = cancellationResponse(cancellation, failure.progress);
     try {
-      const ended: CancelExchangeResult = await CancellationScope.nonCancellable(() =>
-        cleanUpActivities({ summary: `end exchange ${running.message.index} at the agent` }).cancelExchange({
-          agentRid: this.input.agentRid,
-          sessionRid: session.sessionRid,
-          ids,
-          text,
-          exchangesBefore: session.exchangeCount,
-          mode: this.#mode(running.message),
-          traceNumber: failure.traceNumber,
-          ...(response !== undefined && { response }),
-        }),
-      );
+      const { traceNumber } = failure;
+      const ended = await this.#endAtAgent(message, sent, { traceNumber, ...(response !== undefined && { response }) });
       const isCancelled = failure.isCancelled || CancellationScope.current().consideredCancelled;
       if (ended.status !== 'cancelled' || isCancelled) return { ...ended, sends: 0 };
       return {
@@ -172,11 +185,23 @@ export class ExchangeRunner {
         ...(ended.mayStillRun === true && { mayStillRun: true }),
       };
     } catch (error) {
-      const message =
-        `Cannot tell how exchange ${running.message.index} ended in session ${session.sessionRid}: ending it at the agent ` +
-        `failed too (${readFailure(error).error.errorName}); look at the session's content`;
-      return { status: 'failed', error: { errorName: 'ExchangeOutcomeUnknown', message }, sends: 0, mayStillRun: true };
+      return outcomeUnknown(message, sent, error);
     }
+  }
+
+  #endAtAgent(
+    message: QueuedMessage,
+    sent: SentExchange,
+    how: { traceNumber: number; response?: string },
+  ): Promise<CancelExchangeResult> {
+    const { agentRid } = this.input;
+    return CancellationScope.nonCancellable(() =>
+      cleanUpActivities({ summary: `end exchange ${message.index} at the agent` }).cancelExchange({
+        agentRid,
+        ...sent,
+        ...how,
+      }),
+    );
   }
 
   /** What the policies say of a failure: the text to send again (in a new session, or shortened); undefined: it has failed. */
@@ -275,6 +300,13 @@ export class ExchangeRunner {
     const carried = this.input.carryParameters === false ? {} : this.state.parameters;
     return { ...this.input.parameterInputs, ...carried, ...message.parameterInputs };
   }
+}
+
+function outcomeUnknown({ index }: QueuedMessage, { sessionRid }: SentExchange, error: unknown): Ending {
+  const message =
+    `Cannot tell how exchange ${index} ended in session ${sessionRid}: ending it at the agent failed too ` +
+    `(${readFailure(error).error.errorName}); look at the session's content`;
+  return { status: 'failed', error: { errorName: 'ExchangeOutcomeUnknown', message }, sends: 0, mayStillRun: true };
 }
 
 /**

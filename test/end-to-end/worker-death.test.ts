@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import type { ConversationHandle, ConversationSettings } from '../../src/client/index.js';
+import { ConversationEndedError, type ConversationHandle, type ConversationSettings } from '../../src/client/index.js';
 import { exchangeActivityId } from '../../src/protocol/conversation.js';
 import { exchangeStatuses, startRig, until, type Rig } from '../support/rig.js';
 import { startWorkerProcess, type WorkerProcess } from '../support/worker-process.js';
@@ -51,6 +51,38 @@ describe.each(['streaming', 'blocking'] as const)('a %s exchange', (mode) => {
     await workerProcess();
     expect(await asked).toMatchObject({ status: 'answered' });
     expect(statusesOf(text)).toEqual(['landed']);
+  });
+});
+
+describe('a message that was at the agent when its conversation was terminated, asked again,', () => {
+  test.each(['streaming', 'blocking'] as const)('has the answer that landed meanwhile (%s)', async (mode) => {
+    const text = `[takes 300ms] Landed unseen (${mode})?`;
+    const worker = await workerProcess();
+    const handle = conversation({ mode });
+    const asked = handle.ask({ text, messageId: 'm' }).catch((error: unknown) => error);
+    await until('it runs', isAnswering(text));
+    await worker.kill();
+    await until('it landed', () => statusesOf(text).includes('landed'));
+    await handle.terminate();
+    expect(await asked).toBeInstanceOf(ConversationEndedError);
+    await workerProcess();
+    expect(await handle.ask({ text, messageId: 'm' })).toMatchObject({ status: 'answered', index: 0 });
+    expect(await handle.ask('And then?')).toMatchObject({ status: 'answered' });
+    expect(statusesOf(text)).toEqual(['landed']);
+  });
+
+  test('is ended there first, and then sent', async () => {
+    const text = '[takes 5000ms] Terminated in the dark?';
+    const worker = await workerProcess();
+    const handle = conversation();
+    const asked = handle.ask({ text, messageId: 'm' }).catch((error: unknown) => error);
+    await until('it runs', isAnswering(text));
+    await worker.kill();
+    await handle.terminate();
+    expect(await asked).toBeInstanceOf(ConversationEndedError);
+    await workerProcess();
+    expect(await handle.ask({ text, messageId: 'm' })).toMatchObject({ status: 'answered', sends: 1 });
+    expect(statusesOf(text)).toEqual(['cancelled', 'landed']);
   });
 });
 

@@ -381,6 +381,19 @@ export const conversationRuns: Record<string, Story> = {
     return [handle.id];
   },
 
+  async 'terminated in flight, and the same asked again'(rig) {
+    const handle = start(rig);
+    const text = '[takes 3000ms] Terminated, and asked again?';
+    const asked = handle.ask({ messageId: 'again', text }).catch(() => undefined);
+    await running(rig, text);
+    await handle.terminate();
+    await asked;
+    await handle.ask({ messageId: 'again', text });
+    await handle.close();
+    await handle.result();
+    return [handle.id];
+  },
+
   'before a worker was there: cancelled': {
     setting: { worker: false },
     async tell(rig) {
