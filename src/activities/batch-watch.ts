@@ -26,6 +26,8 @@ const SHARED_AGAIN_MS = 200;
 const FIRST_LOOK_MS = 3_000;
 /** A batch hears of a bound, and tells its shards, within this time, mostly (milliseconds). */
 const STOP_HEARD_MS = 1_000;
+/** How long a bound that was reached is remembered where no lane of the batch is left (milliseconds). */
+const REMEMBERED_MS = 10_000;
 
 /** A lane, as its batch's watch sees it. */
 export interface WatchedLane {
@@ -54,7 +56,13 @@ export class BatchWatches {
       reached: () => joined.reached(),
       untilStopIsHeard: () => joined.untilStopIsHeard(),
       leave: () => {
-        if (joined.leave(lane) === 0) this.#watches.delete(batchId);
+        if (joined.leave(lane) > 0) return;
+        const drop = () => {
+          if (joined.isDeserted && this.#watches.get(batchId) === joined) this.#watches.delete(batchId);
+        };
+        // A lane that comes before the batch has heard of the bound must know of it.
+        if (joined.reached() === undefined) drop();
+        else setTimeout(drop, REMEMBERED_MS).unref();
       },
     };
   }
@@ -94,6 +102,7 @@ class BatchWatch {
   /** Of the shards that had ended, and of those that had not, by number. */
   #ended: ShardTotals = { tokens: 0, failed: 0 };
   readonly #open = new Map<number, ShardTotals>();
+  #reached: BatchStopReason | undefined;
   #stop: Promise<void> | undefined;
 
   constructor({ client, log }: Context, { batchId, shardCount, bounds }: LaneInput) {
@@ -116,25 +125,45 @@ class BatchWatch {
 
   /** Returns how many lanes are left. */
   leave(lane: WatchedLane): number {
-    this.#open.set(lane.shard, lane.totals());
+    this.#note(lane.shard, lane.totals());
     this.#lanes.delete(lane);
-    if (this.#lanes.size === 0) clearInterval(this.#timer);
-    else setTimeout(() => void (this.#lanes.size > 0 && this.#look()), SHARED_AGAIN_MS).unref();
+    if (this.#lanes.size === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    } else setTimeout(() => void (this.#lanes.size > 0 && this.#look()), SHARED_AGAIN_MS).unref();
     return this.#lanes.size;
   }
 
+  get isDeserted(): boolean {
+    return this.#lanes.size === 0;
+  }
+
+  /** Once reached, a bound stays so. */
   reached(): BatchStopReason | undefined {
     if (this.#bounds === undefined) return undefined;
-    const { maxTokens = Infinity, maxFailures = Infinity } = this.#bounds;
-    for (const lane of this.#lanes) this.#open.set(lane.shard, lane.totals());
+    this.#reached ??= this.#reachedNow(this.#bounds);
+    if (this.#reached !== undefined) this.#stop ??= this.#tellStop(this.#reached);
+    return this.#reached;
+  }
+
+  #reachedNow({ maxTokens = Infinity, maxFailures = Infinity }: BatchBounds): BatchStopReason | undefined {
+    for (const lane of this.#lanes) this.#note(lane.shard, lane.totals());
     let { tokens, failed } = this.#ended;
     for (const shard of this.#open.values()) {
       tokens += shard.tokens;
       failed += shard.failed;
     }
-    const reason = tokens >= maxTokens ? 'maxTokens' : failed >= maxFailures ? 'maxFailures' : undefined;
-    if (reason !== undefined) this.#stop ??= this.#tellStop(reason);
-    return reason;
+    if (tokens >= maxTokens) return 'maxTokens';
+    return failed >= maxFailures ? 'maxFailures' : undefined;
+  }
+
+  /** What a shard has used never gets less: a heartbeat may be older than what its lane has told here. */
+  #note(shard: number, { tokens, failed }: ShardTotals): void {
+    const known = this.#open.get(shard);
+    this.#open.set(shard, {
+      tokens: Math.max(tokens, known?.tokens ?? 0),
+      failed: Math.max(failed, known?.failed ?? 0),
+    });
   }
 
   async untilStopIsHeard(): Promise<void> {
@@ -189,7 +218,7 @@ class BatchWatch {
     const totals = await Promise.all(elsewhere.map(async (shard) => [shard, await this.#totalsOf(shard)] as const));
     this.#ended = status.counts;
     for (const shard of status.finishedShards) this.#open.delete(shard);
-    for (const [shard, of] of totals) if (of !== undefined && !here.has(shard)) this.#open.set(shard, of);
+    for (const [shard, of] of totals) if (of !== undefined) this.#note(shard, of);
     this.reached();
   }
 
