@@ -4,4 +4,5 @@ export const WORKFLOW_TYPES = {
   batch: 'batchWorkflow',
   batchShard: 'batchShardWorkflow',
   governor: 'governorWorkflow',
+  automation: 'automationWorkflow',
 } as const;
