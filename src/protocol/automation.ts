@@ -149,4 +149,6 @@ export interface AutomationMemo {
   plan: string;
   /** Name of the file that it was read from. */
   source?: string;
+  /** ISO 8601: when it was started, whichever run it is in. Absent when a schedule has started it. */
+  startedAt?: string;
 }
