@@ -42,6 +42,27 @@ export type {
   WatchAutomationOptions,
 } from './automation.js';
 export {
+  AutomationScheduleExistsError,
+  AutomationScheduleNotFoundError,
+  backfillAutomationSchedule,
+  createAutomationSchedule,
+  deleteAutomationSchedule,
+  describeAutomationSchedule,
+  intervalWords,
+  listAutomationSchedules,
+  pauseAutomationSchedule,
+  resumeAutomationSchedule,
+  triggerAutomationSchedule,
+} from './automation-schedules.js';
+export type {
+  AutomationSchedule,
+  AutomationScheduleDescription,
+  AutomationScheduleSummary,
+  AutomationTimes,
+  ScheduledRun,
+  ScheduleOverlap,
+} from './automation-schedules.js';
+export {
   BatchEndedError,
   BatchExistsError,
   BatchNotEndedError,
