@@ -1,0 +1,13 @@
+export { planJsonSchema } from './authored-plan.js';
+export { durationMs } from './duration.js';
+export {
+  faultText,
+  PlanError,
+  type PlanFault,
+  PlanInputError,
+  type PlanInputFault,
+  type PlanWarning,
+} from './plan-faults.js';
+export { checkInputs, parseInputAssignments } from './plan-inputs.js';
+export { readPlan, type ReadPlan, type ReadPlanOptions } from './read-plan.js';
+export { isWholeExpression, type TemplatePart, templateParts, type TemplateProblem } from './template-parts.js';
