@@ -11,6 +11,8 @@ export interface AutomationInput {
   inputs: JsonObject;
   /** Agent of the conversations and batches that name none. */
   agentRid?: string;
+  /** Roll over to a new run after this many steps. Default: when Temporal suggests it. */
+  maxStepsPerRun?: number;
   /** Carried over from the run before; never set by callers. */
   snapshot?: JsonObject;
 }
