@@ -1,6 +1,6 @@
 import { isObject, pathText, type PlanPath } from './plan-path.js';
 import { didYouMean, type FaultList } from './fault-list.js';
-import { durationMs, LONGEST_MS } from './duration.js';
+import { durationMs, LONGEST_MS } from '../protocol/duration.js';
 import type { StepEntry } from './step-table.js';
 
 /** Ids that two steps have. */
