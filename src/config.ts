@@ -72,6 +72,11 @@ export const SETTINGS = {
     env: 'AIP_METRICS_ADDRESS',
     about: 'host:port, or a port of 127.0.0.1, to serve Prometheus metrics on (off)',
   },
+  approvalWebhook: {
+    flag: 'approval-webhook',
+    env: 'AIP_APPROVAL_WEBHOOK',
+    about: 'URL that is told (POST, JSON) of approvals that wait, and at each reminder (nobody is told)',
+  },
   temporalAddress: { flag: 'temporal-address', env: 'TEMPORAL_ADDRESS', about: 'host:port (localhost:7233)' },
   temporalNamespace: { flag: 'temporal-namespace', env: 'TEMPORAL_NAMESPACE', about: 'namespace (default)' },
   temporalProfile: {
@@ -166,6 +171,8 @@ export interface WorkerConfig {
   limits: WorkerLimits;
   /** Where metrics are served. Absent: nowhere. */
   metricsAddress?: ListenAddress;
+  /** URL that is told of approvals that wait. Absent: nobody is told. */
+  approvalWebhook?: string;
   /** `IP:port` where Temporal's SDK serves its metrics: for whoever installs its runtime, of which a process has one. */
   temporalMetricsAddress?: string;
 }
@@ -238,6 +245,8 @@ const ipAddressAndPort = listenAddress.transform(({ host, port }, context): stri
   if (isIP(ip) === 0 || port === 0) context.addIssue({ code: 'custom', message: 'needs an IP address and a port' });
   return `${isIP(ip) === 6 ? `[${ip}]` : ip}:${port}`;
 });
+
+const httpUrl = z.url({ protocol: /^https?$/, error: 'needs a URL, such as https://example.com/approvals' });
 
 /** True for hosts whose traffic does not leave this machine. */
 const isLoopback = (hostname: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i.test(hostname);
@@ -477,14 +486,16 @@ export function loadWorkerConfig(sources: Sources): WorkerConfig {
     WorkerLimits,
     ListenAddress | undefined,
     string | undefined,
+    string | undefined,
   ];
-  const [foundry, temporal, identity, limits, metricsAddress, temporalMetricsAddress] = collect<Found>(
+  const [foundry, temporal, identity, limits, metricsAddress, temporalMetricsAddress, approvalWebhook] = collect<Found>(
     () => loadFoundryConfig(sources),
     () => loadTemporalConfig(sources),
     () => checked(sources, 'workerIdentity', name),
     () => loadWorkerLimits(sources),
     () => checked(sources, 'metricsAddress', listenAddress),
     () => checked(sources, 'temporalMetricsAddress', ipAddressAndPort),
+    () => checked(sources, 'approvalWebhook', httpUrl),
   );
   return {
     foundry,
@@ -495,5 +506,6 @@ export function loadWorkerConfig(sources: Sources): WorkerConfig {
     limits,
     ...(metricsAddress === undefined ? {} : { metricsAddress }),
     ...(temporalMetricsAddress === undefined ? {} : { temporalMetricsAddress }),
+    ...(approvalWebhook === undefined ? {} : { approvalWebhook }),
   };
 }

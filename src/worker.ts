@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Client } from '@temporalio/client';
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { lookAfterTheDead } from './activities/after-a-death.js';
-import { createActivities } from './activities/index.js';
+import { type ApprovalHook, createActivities, webhook } from './activities/index.js';
 import {
   createAgentsApi,
   oauthToken,
@@ -13,6 +13,7 @@ import {
   type Operation,
   type TokenSource,
 } from './agents-api/index.js';
+import { batchCalls } from './client/batch-calls.js';
 import type { FoundryConfig, WorkerConfig, WorkerLimits } from './config.js';
 import { createFleet, type Fleet } from './fleet/fleet.js';
 import { createFoundryGate, type FoundryGate } from './governor/foundry-gate.js';
@@ -51,7 +52,11 @@ const builtBundle = () => fileURLToPath(new URL('./workflow-bundle.js', import.m
  */
 export async function createAipWorker(
   config: WorkerConfig,
-  options: { workflowBundlePath?: string; workflowOptions?: Pick<WorkerOptions, 'maxCachedWorkflows'> } = {},
+  options: {
+    workflowBundlePath?: string;
+    workflowOptions?: Pick<WorkerOptions, 'maxCachedWorkflows'>;
+    onApproval?: ApprovalHook;
+  } = {},
 ): Promise<AipWorker> {
   const { limits, taskQueue, namespace } = config;
   const metrics = await metricsOf(config);
@@ -81,7 +86,12 @@ export async function createAipWorker(
   });
   metrics?.readLimitsOf(governor);
   const observer = metrics?.exchanges;
-  const activities = createActivities({ api, governor, observer, lanesAtOnce: limits.maxConcurrentLanes });
+  const activities = createActivities({
+    ...{ api, governor, observer, lanesAtOnce: limits.maxConcurrentLanes },
+    batches: batchCalls,
+    onApproval:
+      options.onApproval ?? (config.approvalWebhook === undefined ? undefined : webhook(config.approvalWebhook)),
+  });
   const identities = {
     workflows: `${identity}/workflows`,
     interactive: `${identity}/interactive`,

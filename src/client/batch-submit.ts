@@ -100,6 +100,31 @@ export interface SubmittedBatch {
  * @throws InvalidCallError when a setting cannot be meant, or the deadline of a batch that is not there yet has passed.
  */
 export async function submitBatch(context: ClientContext, given: BatchSubmission): Promise<SubmittedBatch> {
+  const prepared = await prepareBatch(context, given);
+  if ('attached' in prepared) return prepared.attached;
+  const { start, memo } = prepared;
+  try {
+    const started = await startOnce(context, start, memo);
+    return submitted(memo, !started);
+  } catch (error) {
+    throw translateError(error, context, start.workflowId);
+  }
+}
+
+/** A batch that is there already, or all that is needed to start it once its shards are handed over. */
+export type PreparedBatch = { attached: SubmittedBatch } | { start: BatchStart; memo: BatchMemo };
+
+/** How a batch's workflow, or a shard's, is started. */
+export interface BatchStart {
+  workflowType: string;
+  workflowId: string;
+  input: BatchInput | BatchShardInput;
+  staticSummary: string;
+  staticDetails: string;
+}
+
+/** Hands the shards over; the batch itself has yet to be started. Throws as `submitBatch` does. */
+export async function prepareBatch(context: ClientContext, given: BatchSubmission): Promise<PreparedBatch> {
   checkSubmission(given);
   const { batchId, canary } = given;
   const submission = canary === undefined ? given : { ...given, rows: withCanary(given.rows, canary) };
@@ -113,7 +138,7 @@ export async function submitBatch(context: ClientContext, given: BatchSubmission
     const batch = await memoOf(context, batchWorkflowId(batchId));
     if (batch !== undefined) {
       checkSame(batchId, batch, digest);
-      return submitted(batch, true);
+      return { attached: submitted(batch, true) };
     }
     // A submit that was cut off has cut the rows already, and its deadline runs: both stay.
     const begun = await memoOf(context, batchShardWorkflowId(batchId, 0));
@@ -123,8 +148,7 @@ export async function submitBatch(context: ClientContext, given: BatchSubmission
     const shardRows = planSlices(rowBytes, memo.rowsPerShard);
     const whole = { ...memo, shardCount: shardRows.length };
     await startShards(context, submission, whole, shardRows);
-    const started = await startBatch(context, submission, whole, shardRows);
-    return submitted(whole, !started);
+    return { start: batchStart(submission, whole, shardRows), memo: whole };
   } catch (error) {
     throw translateError(error, context, batchWorkflowId(batchId));
   }
@@ -245,19 +269,17 @@ async function startShard(
     ...(submission.deleteSessions === true && { deleteSessions: true }),
     ...(shard < lanes && { sessionsAtStart: Math.ceil(memo.concurrency / lanes) }),
   };
-  const workflowId = batchShardWorkflowId(batchId, shard);
-  await startOnce(context, submission, memo, WORKFLOW_TYPES.batchShard, workflowId, input, {
+  const start: BatchStart = {
+    workflowType: WORKFLOW_TYPES.batchShard,
+    workflowId: batchShardWorkflowId(batchId, shard),
+    input,
     staticSummary: summaryLine(`rows ${firstIndex} to ${last} of batch ${batchId}`),
     staticDetails: `Rows **${firstIndex}** to **${last}** of batch \`${batchId}\`, agent \`${agentRid}\``,
-  });
+  };
+  await startOnce(context, start, memo);
 }
 
-async function startBatch(
-  context: ClientContext,
-  submission: BatchSubmission,
-  memo: BatchMemo,
-  shardRows: number[],
-): Promise<boolean> {
+function batchStart(submission: BatchSubmission, memo: BatchMemo, shardRows: number[]): BatchStart {
   const { batchId, agentRid, source, mode = 'streaming' } = submission;
   const { concurrency } = memo;
   const input: BatchInput = {
@@ -273,24 +295,24 @@ async function startBatch(
     ...(submission.isolation !== undefined && { isolation: submission.isolation }),
   };
   const from = source === undefined ? '' : ` from ${source}`;
-  return startOnce(context, submission, memo, WORKFLOW_TYPES.batch, batchWorkflowId(batchId), input, {
+  return {
+    workflowType: WORKFLOW_TYPES.batch,
+    workflowId: batchWorkflowId(batchId),
+    input,
     staticSummary: summaryLine(
       `${memo.rowCount} rows, ${concurrency} at once${source === undefined ? '' : `, from ${source}`}`,
     ),
     staticDetails: `Batch \`${batchId}\`: **${memo.rowCount}** rows${from}, ${concurrency} at once, ${mode}, agent \`${agentRid}\``,
-  });
+  };
 }
 
 /** Starts a workflow under its id, once for all time; false when it is there already, with the same input. */
 async function startOnce(
   context: ClientContext,
-  { batchId, agentRid }: BatchSubmission,
+  { workflowType, workflowId, input, ...texts }: BatchStart,
   memo: BatchMemo,
-  workflowType: string,
-  workflowId: string,
-  input: BatchInput | BatchShardInput,
-  texts: { staticSummary: string; staticDetails: string },
 ): Promise<boolean> {
+  const { batchId, agentRid } = input;
   try {
     await context.client.workflow.start(workflowType, {
       workflowId,

@@ -12,7 +12,8 @@ import {
   parameters,
   template,
 } from './authored-values.js';
-import { DURATION_PATTERN, durationProblem } from './duration.js';
+import { DURATION_PATTERN } from '../protocol/duration.js';
+import { durationProblem } from './duration.js';
 import { AGENT_RID } from './plan-words.js';
 
 const common = {

@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import { parameterValueSchema } from '../checks/exchange-schemas.js';
 import { PLAN_LIMITS } from '../protocol/plan.js';
-import { DURATION_EXAMPLE, DURATION_PATTERN, durationProblem } from './duration.js';
+import { DURATION_PATTERN } from '../protocol/duration.js';
+import { DURATION_EXAMPLE, durationProblem } from './duration.js';
 import { IDENTIFIER } from './plan-words.js';
 
 /** A value as a message may show it. */

@@ -1,7 +1,7 @@
 import { PLAN_LIMITS } from '../protocol/plan.js';
 import { isObject, pathText, type PlanPath } from './plan-path.js';
 import { didYouMean, type FaultList } from './fault-list.js';
-import { durationMs, LONGEST_MS } from './duration.js';
+import { durationMs, LONGEST_MS } from '../protocol/duration.js';
 import type { StepEntry } from './step-table.js';
 
 /** Ids that two steps have. */

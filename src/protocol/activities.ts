@@ -1,4 +1,13 @@
-import type { BatchBounds, RowCounts, RowResult } from './batch.js';
+import type {
+  BatchBounds,
+  BatchInput,
+  BatchIsolation,
+  BatchMemo,
+  BatchRow,
+  RowCounts,
+  RowOutcome,
+  RowResult,
+} from './batch.js';
 import type { Flow } from './limits.js';
 import type {
   ExchangeError,
@@ -228,4 +237,40 @@ export interface LaneProgress {
   waitingUntil?: string;
   /** Trace numbers above 0 of rows in flight, by `index/turn`. */
   traceNumbers: Record<string, number>;
+}
+
+/** Input of `prepareBatch`: a batch that a workflow runs as its child. */
+export interface PrepareBatchInput {
+  batchId: string;
+  agentRid: string;
+  agentVersion?: string;
+  rows: BatchRow[];
+  concurrency?: number;
+  mode?: ExchangeMode;
+  title?: string;
+  callTimeoutMs?: number;
+  bounds?: BatchBounds;
+  isolation?: BatchIsolation;
+  weight?: number;
+  deleteSessions?: boolean;
+}
+
+/** How the batch's workflow is to be started, once its shards are there; `attached`: a batch of this id and input is there. */
+export type PreparedChildBatch =
+  | { attached: true }
+  | { attached: false; input: BatchInput; memo: BatchMemo; staticSummary: string; staticDetails: string };
+
+/** Input of `readBatchResults`. */
+export interface ReadBatchResultsInput {
+  batchId: string;
+  shard: number;
+  /** Outcomes of that shard that are passed over. */
+  from: number;
+}
+
+/** One page of a batch's outcomes, at most 512 KiB of JSON. */
+export interface BatchResultsPage {
+  outcomes: RowOutcome[];
+  /** Where the next page begins; absent on the last. */
+  next?: { shard: number; from: number };
 }

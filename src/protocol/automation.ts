@@ -11,6 +11,8 @@ export interface AutomationInput {
   inputs: JsonObject;
   /** Agent of the conversations and batches that name none. */
   agentRid?: string;
+  /** Roll over to a new run after this many steps. Default: when Temporal suggests it. */
+  maxStepsPerRun?: number;
   /** Carried over from the run before; never set by callers. */
   snapshot?: JsonObject;
 }
@@ -149,4 +151,6 @@ export interface AutomationMemo {
   plan: string;
   /** Name of the file that it was read from. */
   source?: string;
+  /** ISO 8601: when it was started, whichever run it is in. Absent when a schedule has started it. */
+  startedAt?: string;
 }

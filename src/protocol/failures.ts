@@ -169,6 +169,20 @@ export const FAILURE_TYPES = {
   httpError: 'HttpError',
   /** The attempt's worker died, and its successor took the work back: the next attempt adopts what goes on. */
   workerDied: 'WorkerDied',
+  /** `askJson`: no answer fitted the schema within its attempts; the reasons are in the details. */
+  answerDoesNotFit: 'AnswerDoesNotFit',
+  /** Somebody said no. */
+  rejected: 'Rejected',
+  /** A plan's expression or template cannot be evaluated, or gives what its step cannot use. */
+  expressionFailed: 'ExpressionFailed',
+  /** A plan's `fail` step. */
+  planFailed: 'PlanFailed',
+  /** What a plan's steps resulted in, all together, is too large to be kept. */
+  planStateTooLarge: 'PlanStateTooLarge',
+  /** A plan has begun as many steps as `maxSteps` allows. */
+  tooManySteps: 'TooManySteps',
+  /** A batch of a plan had more failed rows than the step puts up with. */
+  tooManyFailedRows: 'TooManyFailedRows',
   /** No token could be had: unset, unreadable file, refused client credentials. */
   tokenUnavailable: 'TokenUnavailable',
 } as const;

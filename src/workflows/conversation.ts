@@ -236,18 +236,7 @@ class ConversationRun {
   }
 
   #dropQueued(): void {
-    for (const message of this.#state.dropAllQueued()) this.#recordDropped(message);
-  }
-
-  #recordDropped(message: QueuedMessage): void {
-    const { messageId, index, acceptedAt } = message;
-    const finishedAt = new Date().toISOString();
-    this.#state.record(
-      message,
-      { messageId, index, status: 'cancelled', sends: 0, acceptedAt, finishedAt },
-      {},
-      Date.now(),
-    );
+    for (const message of this.#state.dropAllQueued()) this.#exchanges.recordDropped(message);
   }
 
   #acceptInput(): void {
@@ -373,7 +362,7 @@ class ConversationRun {
       return;
     }
     const dropped = this.#state.dropQueued(messageId);
-    if (dropped !== undefined) this.#recordDropped(dropped);
+    if (dropped !== undefined) this.#exchanges.recordDropped(dropped);
   }
 
   #cancelRunning(cancellation: NonNullable<RunningExchange['cancellation']>): void {

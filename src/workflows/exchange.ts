@@ -57,6 +57,18 @@ export class ExchangeRunner {
     private readonly onSession: (session: SessionState, title: string | undefined) => void,
   ) {}
 
+  /** Records that a message was taken out of the queue before it was its turn. */
+  recordDropped(message: QueuedMessage): void {
+    const { messageId, index, acceptedAt } = message;
+    const finishedAt = new Date().toISOString();
+    this.state.record(
+      message,
+      { messageId, index, status: 'cancelled', sends: 0, acceptedAt, finishedAt },
+      {},
+      Date.now(),
+    );
+  }
+
   /** Runs the message to its outcome and records it. Cancel the scope it runs in to cancel the exchange. */
   async run(running: RunningExchange): Promise<ExchangeOutcome> {
     const { message } = running;

@@ -25,6 +25,7 @@ export const workerCommand = command<{ logLevel?: string }>({
     'maxPerMinute',
     'shutdownGraceMs',
     'metricsAddress',
+    'approvalWebhook',
     ...TEMPORAL_SETTINGS,
     'temporalMetricsAddress',
   ],

@@ -1,6 +1,6 @@
 /**
  * How a template falls into texts and expressions. Knows nothing of JSONata but where its strings, comments and braces end, so
- * that `{{ {"a": {"b": 1}} }}` is one expression. The workflow that runs plans must cut templates in the same way.
+ * that `{{ {"a": {"b": 1}} }}` is one expression. Both the check of plans and the workflow that runs them cut templates by it.
  */
 export type TemplatePart =
   | { kind: 'text'; text: string }

@@ -1,0 +1,233 @@
+/**
+ * A plan as a workflow: the engine does its steps, and this wires them to messages, search attributes and new runs.
+ */
+import {
+  ApplicationFailure,
+  CancellationScope,
+  CancelledFailure,
+  condition,
+  continueAsNew,
+  isCancellation,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import {
+  type ApprovalAnswer,
+  type AutomationInput,
+  type AutomationResult,
+  type AutomationStatus,
+  automationStatusQuery,
+  type AutomationTotals,
+} from '../../protocol/automation.js';
+import type { JsonObject, JsonValue, StepPath } from '../../protocol/plan.js';
+import { searchAttributeKeys } from '../../protocol/search-attributes.js';
+import { ApprovalDesk } from '../approval.js';
+import { detailsOf } from './details.js';
+import { Engine } from './engine.js';
+import { evaluate } from './expressions.js';
+import { type BlockFrame, newBlock, newScope, type ScopeMemory } from './frames.js';
+import { mentionedIn } from './mentions.js';
+import { type ConversationMemory, PlanConversations } from './plan-conversations.js';
+import { KeptBytes, Scope } from './scope.js';
+import { PlanEnd, RollingOver, StepError } from './step-error.js';
+import { type StepRecord, StepTree } from './step-tree.js';
+
+/** Everything that an automation takes along into its next run. JSON by type. */
+interface AutomationSnapshot {
+  frame: BlockFrame;
+  scope: ScopeMemory;
+  vars: JsonObject;
+  conversations: Record<string, ConversationMemory>;
+  steps: Record<StepPath, StepRecord>;
+  decisions: ApprovalAnswer[];
+  totals: AutomationTotals;
+  /** ISO 8601. */
+  startedAt: string;
+  runs: number;
+}
+
+/** How long a roll-over waits for hooks to be told (`notifyApproval`). */
+const TELLING_MS = 60_000;
+
+/** Runs a plan; see `protocol/automation.ts` for its messages. Its steps go on where they were, whatever dies. */
+export async function automationWorkflow(input: AutomationInput): Promise<AutomationResult> {
+  return new AutomationRun(input).run();
+}
+
+class AutomationRun {
+  readonly #memory: AutomationSnapshot;
+  readonly #tree: StepTree;
+  readonly #desk: ApprovalDesk;
+  readonly #conversations: PlanConversations;
+  readonly #scope: Scope;
+  readonly #engine: Engine;
+  readonly #stepsBefore: number;
+  #rolling = false;
+  #isDescribing = false;
+  #state: 'running' | 'cancelling' | 'finished' = 'running';
+
+  constructor(private readonly input: AutomationInput) {
+    const { plan, inputs, agentRid } = input;
+    const memory = (input.snapshot as AutomationSnapshot | undefined) ?? newMemory();
+    this.#memory = memory;
+    this.#stepsBefore = memory.totals.steps;
+    this.#tree = new StepTree(plan, memory.steps);
+    this.#desk = new ApprovalDesk(plan.name, () => this.#describe());
+    this.#desk.remember(memory.decisions);
+    this.#conversations = new PlanConversations(agentRid, memory.conversations);
+    const kept = new KeptBytes();
+    const { workflowId } = workflowInfo();
+    const run = { id: workflowId, plan: plan.name, startedAt: memory.startedAt };
+    this.#scope = new Scope(
+      {
+        memory: memory.scope,
+        names: { inputs, vars: memory.vars, run },
+        ...{ key: '', mark: '' },
+        conversations: plan.conversations,
+      },
+      kept,
+    );
+    const mentioned = mentionedIn(plan);
+    this.#engine = new Engine({
+      agentRid,
+      conversations: this.#conversations,
+      desk: this.#desk,
+      tree: this.#tree,
+      vars: memory.vars,
+      kept,
+      totals: memory.totals,
+      maxSteps: plan.maxSteps,
+      isRolling: () => this.#isRolling(),
+      isMentioned: (id) => id !== undefined && mentioned(id),
+      onChange: () => this.#describe(),
+    });
+    setHandler(automationStatusQuery, () => this.#status(), {
+      description: 'Where the plan stands, step by step. No argument.',
+    });
+  }
+
+  async run(): Promise<AutomationResult> {
+    this.#nameMyself();
+    try {
+      const output = await this.#steps();
+      this.#end('closed');
+      return { ...(output !== undefined && { output }), totals: this.#memory.totals };
+    } catch (error) {
+      if (error instanceof RollingOver) return this.#rollOver();
+      if (isCancellation(error) && CancellationScope.current().consideredCancelled) {
+        this.#end('cancelled');
+        throw new CancelledFailure('The automation was cancelled');
+      }
+      const failure = failureOf(error);
+      if (failure === undefined) throw error;
+      this.#end('failed');
+      throw failure;
+    }
+  }
+
+  async #steps(): Promise<JsonValue | undefined> {
+    const { plan } = this.input;
+    const { frame, startedAt } = this.#memory;
+    await this.#engine.withinDeadline(plan.deadlineMs, Date.parse(startedAt), 'the plan', () =>
+      this.#engine.block(plan.steps, frame, 'steps', this.#scope),
+    );
+    return plan.output === undefined ? undefined : evaluate(plan.output, this.#scope.context());
+  }
+
+  /** Once begun, a roll-over is not taken back. */
+  #isRolling(): boolean {
+    const { maxStepsPerRun = Infinity } = this.input;
+    this.#rolling ||=
+      workflowInfo().continueAsNewSuggested || this.#memory.totals.steps - this.#stepsBefore >= maxStepsPerRun;
+    return this.#rolling;
+  }
+
+  async #rollOver(): Promise<never> {
+    await condition(() => !this.#desk.isNotifying, TELLING_MS);
+    const snapshot: AutomationSnapshot = {
+      ...this.#memory,
+      conversations: this.#conversations.snapshot(),
+      steps: this.#tree.snapshot(),
+      decisions: this.#desk.decisions,
+      runs: this.#memory.runs + 1,
+    };
+    return continueAsNew<typeof automationWorkflow>({ ...this.input, snapshot: snapshot as unknown as JsonObject });
+  }
+
+  #end(state: 'closed' | 'cancelled' | 'failed'): void {
+    this.#state = 'finished';
+    upsertSearchAttributes([{ key: searchAttributeKeys.state, value: state }]);
+    this.#describe();
+  }
+
+  /** Search attributes that the starter left out, for runs started by hand in the UI. */
+  #nameMyself(): void {
+    if (workflowInfo().typedSearchAttributes.get(searchAttributeKeys.state) === undefined) {
+      upsertSearchAttributes([{ key: searchAttributeKeys.state, value: 'open' }]);
+    }
+    CancellationScope.current().cancelRequested.catch(() => {
+      if (this.#state === 'running') this.#state = 'cancelling';
+      this.#describe();
+    });
+    this.#describe();
+  }
+
+  #status(): AutomationStatus {
+    const { plan } = this.input;
+    const { totals, startedAt, runs } = this.#memory;
+    const wait = this.#state === 'running' ? this.#tree.waitOfAll : undefined;
+    return {
+      plan: plan.name,
+      ...(plan.description !== undefined && { description: plan.description }),
+      state: wait === undefined ? this.#state : 'waiting',
+      ...(wait !== undefined && { waitingFor: wait.waitingFor }),
+      ...(wait?.untilMs !== undefined && { waitingUntil: new Date(wait.untilMs).toISOString() }),
+      startedAt,
+      ...(plan.deadlineMs !== undefined && {
+        deadline: new Date(Date.parse(startedAt) + plan.deadlineMs).toISOString(),
+      }),
+      runs,
+      totals: { ...totals },
+      steps: this.#tree.status(),
+      approvals: this.#desk.open,
+      decisions: this.#desk.decisions,
+    };
+  }
+
+  /** Once for all that changes in one go. */
+  #describe(): void {
+    if (this.#isDescribing) return;
+    this.#isDescribing = true;
+    void Promise.resolve().then(() => {
+      this.#isDescribing = false;
+      setCurrentDetails(detailsOf(this.#status()));
+    });
+  }
+}
+
+function newMemory(): AutomationSnapshot {
+  return {
+    frame: newBlock(),
+    scope: newScope(),
+    vars: {},
+    conversations: {},
+    steps: {},
+    decisions: [],
+    totals: { steps: 0, answered: 0, failed: 0, cancelled: 0, tokens: 0 },
+    startedAt: new Date().toISOString(),
+    runs: 1,
+  };
+}
+
+/** As Temporal has it; undefined for a fault of this code. */
+function failureOf(error: unknown): ApplicationFailure | undefined {
+  if (error instanceof PlanEnd) {
+    return ApplicationFailure.nonRetryable(`The plan failed: ${error.message}`, error.error.errorName);
+  }
+  if (!(error instanceof StepError)) return undefined;
+  const { place, message } = error;
+  const what = place === undefined ? 'The plan failed' : `Step ${place} failed`;
+  return ApplicationFailure.nonRetryable(`${what}: ${message}`, error.error.errorName, { ...error.error, step: place });
+}

@@ -1,0 +1,323 @@
+/** The steps that hold no others. */
+import { CancellationScope, condition, sleep, workflowInfo } from '@temporalio/workflow';
+import type { ExchangeOutcome } from '../../protocol/exchange.js';
+import type { AutomationTotals } from '../../protocol/automation.js';
+import { batchWorkflowId, type RowOutcome } from '../../protocol/batch.js';
+import { durationMs } from '../../protocol/duration.js';
+import { FAILURE_TYPES } from '../../protocol/failures.js';
+import { jsonBytes } from '../../protocol/json-size.js';
+import {
+  type ApproveStep,
+  type AskJsonStep,
+  type AskStep,
+  type BatchStep,
+  type FailStep,
+  type JsonObject,
+  type JsonValue,
+  PLAN_LIMITS,
+  type PlanStep,
+  type SetStep,
+  type StepPath,
+  type WaitStep,
+} from '../../protocol/plan.js';
+import type { ApprovalDesk } from '../approval.js';
+import { askJson } from '../ask-json.js';
+import { answerOf, type Message } from '../conversation-in-code.js';
+import { type BatchRowInput, runBatch } from '../run-batch.js';
+import { evaluate, renderJson, renderText } from './expressions.js';
+import type { StepFrame } from './frames.js';
+import { type PlanConversations, renderParameters } from './plan-conversations.js';
+import type { KeptBytes, Scope } from './scope.js';
+import { PlanEnd, RollingOver, StepError } from './step-error.js';
+import type { StepTree } from './step-tree.js';
+
+export type LeafStep = AskStep | AskJsonStep | ApproveStep | WaitStep | BatchStep | SetStep | FailStep;
+
+/** A step at work: what it is, where it stands, what it sees. */
+export interface Work<Step extends PlanStep = PlanStep> {
+  step: Step;
+  path: StepPath;
+  frame: StepFrame;
+  scope: Scope;
+}
+
+/** What leaf steps work with. */
+export interface LeafTools {
+  agentRid: string | undefined;
+  conversations: PlanConversations;
+  desk: ApprovalDesk;
+  tree: StepTree;
+  vars: JsonObject;
+  kept: KeptBytes;
+  totals: AutomationTotals;
+  /** The run is about to roll over: what waits comes to rest. */
+  isRolling(): boolean;
+  /** Whether anything in the plan looks at what this step results in. */
+  isMentioned(id: string | undefined): boolean;
+  onChange(): void;
+}
+
+/** Bytes of a batch's outcomes that a plan looks at. */
+const BATCH_RESULT_BYTES = PLAN_LIMITS.stateBytes / 2;
+
+export class LeafSteps {
+  constructor(private readonly tools: LeafTools) {}
+
+  /** Does the step. @returns What it results in; undefined where that is nothing. */
+  run(work: Work<LeafStep>): Promise<JsonValue | undefined> {
+    const { step, ...rest } = work;
+    switch (step.kind) {
+      case 'ask':
+        return this.#ask({ step, ...rest });
+      case 'askJson':
+        return this.#askJson({ step, ...rest });
+      case 'approve':
+        return this.#approve({ step, ...rest });
+      case 'wait':
+        return this.#wait({ step, ...rest });
+      case 'batch':
+        return this.#batch({ step, ...rest });
+      case 'set':
+        return this.#set({ step, ...rest });
+      case 'fail':
+        return this.#fail({ step, ...rest });
+    }
+  }
+
+  /** Waits until then. @throws RollingOver When the run rolls over meanwhile. */
+  async pause(path: StepPath, untilMs: number, waitingFor: string): Promise<void> {
+    const leftMs = untilMs - Date.now();
+    if (leftMs <= 0) return;
+    const shown = this.tools.tree.wait(path, { waitingFor, untilMs });
+    this.tools.onChange();
+    const timer = new CancellationScope({ cancellable: true });
+    let isOver = false;
+    timer
+      .run(() => sleep(leftMs, { summary: `${path}: ${waitingFor}` }))
+      .then(
+        () => (isOver = true),
+        () => undefined,
+      );
+    try {
+      await condition(() => isOver || this.tools.isRolling());
+      if (!isOver) throw new RollingOver();
+    } finally {
+      timer.cancel();
+      shown();
+    }
+  }
+
+  async #ask({ step, path, scope }: Work<AskStep>): Promise<JsonValue> {
+    const { ask, message } = await this.#asking(step, path, scope);
+    const outcome = await ask(message);
+    return { answer: answerOf(outcome), ...resultOf(outcome), tokens: outcome.result?.totalTokensUsed ?? 0 };
+  }
+
+  async #askJson({ step, path, scope }: Work<AskJsonStep>): Promise<JsonValue> {
+    const { ask, message } = await this.#asking(step, path, scope);
+    const { schema, maxAttempts } = step;
+    const { json, outcome, attempts, tokens } = await askJson<JsonValue>({ ask }, { message, schema, maxAttempts });
+    return { json, answer: answerOf(outcome), ...resultOf(outcome), attempts, tokens };
+  }
+
+  /** What to ask, and how: each outcome is counted. */
+  async #asking(step: AskStep | AskJsonStep, path: StepPath, scope: Scope) {
+    const { conversations, tree, totals } = this.tools;
+    const context = scope.context();
+    const text = await renderText(step.text, context);
+    if (text.trim() === '') {
+      throw StepError.of(FAILURE_TYPES.expressionFailed, 'There is nothing to ask: the text comes to nothing');
+    }
+    const message: Exclude<Message, string> = {
+      text,
+      ...(step.parameters !== undefined && { parameterInputs: await renderParameters(step.parameters, context) }),
+      ...(step.mode !== undefined && { mode: step.mode }),
+    };
+    const conversation = await conversations.of(step.conversation, scope);
+    const ask = async (asked: Message): Promise<ExchangeOutcome> => {
+      const outcome = await conversation.ask(asked);
+      const tokens = outcome.result?.totalTokensUsed ?? 0;
+      tree.addTokens(path, tokens);
+      totals.tokens += tokens;
+      if (outcome.status === 'failed') totals.failed++;
+      else if (outcome.status === 'cancelled') totals.cancelled++;
+      else totals.answered++;
+      return outcome;
+    };
+    return { ask, message };
+  }
+
+  async #approve({ step, path, frame, scope }: Work<ApproveStep>): Promise<JsonValue> {
+    const { desk, tree } = this.tools;
+    const approvalId = `${step.id ?? path}${scope.mark}`;
+    const message = await renderText(step.message, scope.context());
+    frame.approval ??= {};
+    const untilMs = step.waitMs === undefined ? undefined : frame.startedMs + step.waitMs;
+    const shown = tree.wait(path, {
+      waitingFor: `approval ${approvalId}`,
+      ...(untilMs !== undefined && { untilMs }),
+    });
+    try {
+      const answer = await desk.wait(
+        {
+          message,
+          approvalId,
+          ...(step.waitMs !== undefined && { waitMs: step.waitMs }),
+          ...(step.default !== undefined && { default: step.default }),
+          ...(step.remindEveryMs !== undefined && { remindEveryMs: step.remindEveryMs }),
+        },
+        frame.approval,
+        () => this.tools.isRolling(),
+      );
+      if (answer === undefined) throw new RollingOver();
+      const approved = answer.decision === 'approve';
+      if (approved || step.continueWhenRejected) return { ...answer, approved };
+      const who = answer.byDefault === true ? 'by default, as nobody had decided' : `by ${answer.by ?? 'somebody'}`;
+      const why = answer.comment === undefined ? '' : `: ${answer.comment}`;
+      throw StepError.of(FAILURE_TYPES.rejected, `Rejected ${who}${why}`);
+    } finally {
+      shown();
+    }
+  }
+
+  async #wait({ step, path, frame, scope }: Work<WaitStep>): Promise<undefined> {
+    frame.untilMs ??= await untilOf(step, scope.context());
+    await this.pause(path, frame.untilMs, 'its time');
+  }
+
+  async #batch({ step, path, frame, scope }: Work<BatchStep>): Promise<JsonValue> {
+    const context = scope.context();
+    const rows = await itemsOf(step.rows, context);
+    const agentRid = step.agent === undefined ? this.tools.agentRid : await renderText(step.agent, context);
+    if (agentRid === undefined || agentRid === '') {
+      throw StepError.of(
+        FAILURE_TYPES.invalidInput,
+        'The batch has no agent: name one in the step, or start the plan with one',
+      );
+    }
+    const tries = frame.retries === 0 ? '' : `-${frame.retries}`;
+    const batchId = `${workflowInfo().workflowId}/${step.id ?? path}${scope.mark}/${this.tools.totals.steps}${tries}`;
+    const shown = this.tools.tree.wait(path, { waitingFor: `batch ${batchWorkflowId(batchId)}` });
+    this.tools.onChange();
+    try {
+      const batch = await runBatch({
+        batchId,
+        agentRid,
+        rows: rows.map(rowOf),
+        concurrency: step.concurrency,
+        ...(step.agentVersion !== undefined && { agentVersion: await renderText(step.agentVersion, context) }),
+        ...(step.mode !== undefined && { mode: step.mode }),
+        ...(step.isolation !== undefined && { isolation: step.isolation }),
+        ...(step.maxFailures !== undefined && { bounds: { maxFailures: step.maxFailures + 1 } }),
+      });
+      const { rowCount, counts } = batch;
+      this.tools.tree.addTokens(path, counts.tokens);
+      this.tools.totals.tokens += counts.tokens;
+      if (counts.failed > (step.maxFailures ?? Infinity)) {
+        const message = `${counts.failed} of ${rowCount} rows failed, more than ${step.maxFailures}; see batch show ${batchId}`;
+        throw StepError.of(FAILURE_TYPES.tooManyFailedRows, message);
+      }
+      const result = { batchId, rowCount, counts: { ...counts } };
+      if (!this.tools.isMentioned(step.id)) return result;
+      return { ...result, ...(await resultsOf(batch.pages())) };
+    } finally {
+      shown();
+    }
+  }
+
+  async #set({ step, scope }: Work<SetStep>): Promise<undefined> {
+    const { vars, kept } = this.tools;
+    const context = scope.context();
+    const values: [string, JsonValue][] = [];
+    for (const [name, template] of Object.entries(step.set)) values.push([name, await renderJson(template, context)]);
+    for (const [name, value] of values) {
+      kept.remove(vars[name]);
+      delete vars[name];
+      kept.add(value);
+      vars[name] = value;
+    }
+  }
+
+  async #fail({ step, scope }: Work<FailStep>): Promise<never> {
+    const message = await renderText(step.message, scope.context());
+    throw new PlanEnd({ errorName: FAILURE_TYPES.planFailed, message });
+  }
+}
+
+function resultOf({ status, result, sessionRid }: ExchangeOutcome): JsonObject {
+  const updates = Object.entries(result?.parameterUpdates ?? {});
+  return {
+    status,
+    parameters: Object.fromEntries(updates.map(([id, { value }]) => [id, (value ?? null) as JsonValue])),
+    ...(sessionRid !== undefined && { sessionRid }),
+  };
+}
+
+async function untilOf({ wait }: WaitStep, context: JsonObject): Promise<number> {
+  if ('forMs' in wait) return Date.now() + wait.forMs;
+  if ('for' in wait) {
+    const text = await renderText(wait.for, context);
+    const ms = durationMs(text);
+    if (ms !== undefined) return Date.now() + ms;
+    throw StepError.of(
+      FAILURE_TYPES.expressionFailed,
+      `Cannot wait for "${text.slice(0, 60)}": it is no duration like 3d or PT10M`,
+    );
+  }
+  const text = await renderText(wait.until, context);
+  const time = Date.parse(text);
+  if (!Number.isNaN(time)) return time;
+  throw StepError.of(
+    FAILURE_TYPES.expressionFailed,
+    `Cannot wait until "${text.slice(0, 60)}": it is no ISO 8601 time`,
+  );
+}
+
+/** An expression's array (what is no array is one of its own, nothing is none), or a list with its templates rendered. */
+export async function itemsOf(items: string | JsonValue[], context: JsonObject): Promise<JsonValue[]> {
+  const value = typeof items === 'string' ? await evaluate(items, context) : await renderJson(items, context);
+  if (value === undefined || value === null) return [];
+  return Array.isArray(value) ? value : [value];
+}
+
+function rowOf(row: JsonValue, index: number): BatchRowInput {
+  if (typeof row === 'string') return row;
+  if (typeof row !== 'object' || row === null || Array.isArray(row)) {
+    const message = `Row ${index + 1} of the batch is neither a text nor { id, text } or { id, turns }`;
+    throw StepError.of(FAILURE_TYPES.expressionFailed, message);
+  }
+  const { parameters, ...rest } = row;
+  if (typeof parameters !== 'object' || parameters === null || Array.isArray(parameters)) return rest;
+  const parameterInputs = Object.fromEntries(
+    Object.entries(parameters).map(([id, value]) => [
+      id,
+      typeof value === 'string' ? { type: 'string', value } : value,
+    ]),
+  );
+  return { ...rest, parameterInputs } as unknown as BatchRowInput;
+}
+
+/** The outcomes in the order of the rows, as far as there is room. */
+async function resultsOf(pages: AsyncGenerator<RowOutcome[], void, void>): Promise<JsonObject> {
+  const results: [index: number, JsonObject][] = [];
+  let bytes = 0;
+  let truncated = false;
+  for await (const page of pages) {
+    for (const { result } of page) {
+      const { id, index, status, exchanges, tokens, error } = result;
+      const kept: JsonObject = {
+        id,
+        status,
+        answers: exchanges.map(({ agentMarkdownResponse }) => agentMarkdownResponse),
+        tokens,
+        ...(error !== undefined && { error: { errorName: error.errorName, message: error.message } }),
+      };
+      bytes += jsonBytes(kept);
+      truncated ||= bytes > BATCH_RESULT_BYTES;
+      if (!truncated) results.push([index, kept]);
+    }
+    if (truncated) break;
+  }
+  results.sort(([one], [other]) => one - other);
+  return { results: results.map(([, kept]) => kept), truncated };
+}
