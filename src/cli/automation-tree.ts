@@ -19,7 +19,7 @@ const SIGNS: Record<StepState, string> = {
   done: '✓',
   failed: '✗',
   skipped: '–',
-  cancelled: '–',
+  cancelled: '⊘',
 };
 
 /** Facts stand at most so far to the right. */
@@ -41,7 +41,7 @@ interface Node {
 const FOLDS = ['nothing', 'finished', 'pending', 'neighbours'] as const;
 
 /**
- * A line for each step: its sign (`✓ ▶ ⏸ ✗ – ·`), label and id, then counts, tokens and time; below it why it waits or has failed.
+ * A line for each step: its sign (`✓ ▶ ⏸ ✗ – ⊘ ·`), label and id, then counts, tokens and time; below it why it waits or has failed.
  * Where they are too many, what is in finished steps is left out first, then what is in steps to come; then neighbours that have
  * ended, or have not begun, become one line.
  */
@@ -68,14 +68,14 @@ function nodeOf(step: StepStatus, nowMs: number): Node {
 }
 
 function factsOf(step: StepStatus, nowMs: number): string[] {
-  const { kind, state, begun, done, failed, items, tokens, startedAt, finishedAt } = step;
-  const failures = failed > 0 ? ` (${failed} failed)` : '';
-  const counts =
-    kind === 'forEach' && items !== undefined
-      ? [`${done + failed}/${items}${failures}`]
-      : begun > 1
-        ? [`${begun}×${failures}`]
-        : [];
+  const { state, begun, failed, items, itemsEnded, itemsFailed = 0, tokens, startedAt, finishedAt } = step;
+  const failures = (count: number): string => (count > 0 ? ` (${count} failed)` : '');
+  const counts = [
+    ...(begun > 1 ? [`${begun}×${failures(failed)}`] : []),
+    ...(items === undefined
+      ? []
+      : [itemsEnded === undefined ? `${items} items` : `${itemsEnded}/${items}${failures(itemsFailed)}`]),
+  ];
   const isOver = isFinished(state) && finishedAt !== undefined;
   const endMs = isOver ? Date.parse(finishedAt) : nowMs;
   return [
@@ -90,7 +90,7 @@ function whyOf({ state, waitingFor, waitingUntil, error }: StepStatus, nowMs: nu
   const isOver = isFinished(state) || state === 'pending';
   const until = waitingUntil === undefined ? '' : `; until ${momentText(waitingUntil, nowMs)}`;
   return [
-    ...(waitingFor === undefined || isOver ? [] : [`… ${oneLine(waitingFor)}${until}`]),
+    ...(waitingFor === undefined || isOver ? [] : [`… waits for ${oneLine(waitingFor)}${until}`]),
     ...(error === undefined || state === 'done' ? [] : [errorText(error)]),
   ];
 }
