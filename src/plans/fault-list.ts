@@ -18,6 +18,7 @@ export interface FaultPlace {
 export class FaultList {
   readonly faults: PlanFault[] = [];
   readonly warnings: PlanFault[] = [];
+  readonly #told = new Set<string>();
 
   constructor(readonly source: PlanSource) {}
 
@@ -32,7 +33,10 @@ export class FaultList {
   #add(list: PlanFault[], path: PlanPath, message: string, place: FaultPlace): void {
     const { suggestion } = place;
     const text = pathText(path);
-    if (list.some((other) => other.path === text && other.message === message)) return;
+    // One place may be looked at twice, as an anchor and where it is used.
+    const key = JSON.stringify([text, message]);
+    if (this.#told.has(key)) return;
+    this.#told.add(key);
     list.push({ path: text, ...this.#placeOf(path, place), message, ...(suggestion !== undefined && { suggestion }) });
   }
 

@@ -1,3 +1,4 @@
+import { PLAN_LIMITS } from '../protocol/plan.js';
 import { isObject, pathText, type PlanPath } from './plan-path.js';
 import { didYouMean, type FaultList } from './fault-list.js';
 import { durationMs, LONGEST_MS } from '../protocol/duration.js';
@@ -21,13 +22,23 @@ export function checkIds(steps: readonly StepEntry[], list: FaultList): void {
 /** Checks where a step jumps to when it fails, and how long its retries take. */
 export function checkOnError(entry: StepEntry, steps: readonly StepEntry[], list: FaultList): void {
   const { onError } = entry.raw;
+  if (entry.kind === 'fail' && onError !== undefined) {
+    list.warn([...entry.path, 'onError'], 'means nothing to a fail, which always ends the plan; take it out');
+  }
   if (!isObject(onError)) return;
   const path = [...entry.path, 'onError'];
   checkJump(onError['goto'], [...path, 'goto'], entry, steps, list);
   if (isObject(onError['then'])) checkJump(onError['then']['goto'], [...path, 'then', 'goto'], entry, steps, list);
   const { retry, delay = '10s', backoff = 2 } = onError;
   const delayMs = typeof delay === 'string' ? durationMs(delay) : undefined;
-  if (typeof retry !== 'number' || typeof backoff !== 'number' || delayMs === undefined || backoff < 1) return;
+  if (
+    typeof retry !== 'number' ||
+    retry > PLAN_LIMITS.retries ||
+    typeof backoff !== 'number' ||
+    delayMs === undefined ||
+    backoff < 1
+  )
+    return;
   const totalMs = backoff === 1 ? delayMs * retry : (delayMs * (backoff ** retry - 1)) / (backoff - 1);
   if (totalMs > LONGEST_MS) {
     const message = `makes the last of ${retry} retries come after more than ten years; write a smaller backoff:, like 1, or fewer retries`;
@@ -75,8 +86,7 @@ export function checkUnreached(steps: readonly StepEntry[], list: FaultList): vo
     );
     const [next] = later;
     const isJumpedTo = later.some(({ id }) => id !== undefined && jumps.includes(`"goto":${JSON.stringify(id)}`));
-    const isCaught = entry.raw['onError'] !== undefined;
-    if (next === undefined || isJumpedTo || isCaught) continue;
+    if (next === undefined || isJumpedTo) continue;
     list.warn(
       next.path,
       `is never done: ${pathText(entry.path)} ends the plan before it; take it out, or put fail: into an if`,
