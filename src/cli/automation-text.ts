@@ -25,7 +25,8 @@ export function automationPicture(description: AutomationDescription, place: Pla
   const height = place.height === undefined ? undefined : Math.max(LEAST_TREE, place.height - 1 - below.length);
   const { height: _all, ...width } = place;
   const tree = stepTree(live?.steps ?? [], { ...width, ...(height !== undefined && { height }) });
-  return [head, ...tree.map((line) => fit(line, place.width)), ...below];
+  // More than the terminal has could not be drawn over.
+  return [head, ...tree.map((line) => fit(line, place.width)), ...below].slice(0, place.height);
 }
 
 /** `nightly/20260301T0600-1a2b3c4d  waiting  3m 20s  12 answered  34120 tokens` */
