@@ -38,15 +38,15 @@ const planFields = {
   conversations: conversations
     .describe('Conversations with agents, by name. Default: one, main, with the agent that the plan is started with.')
     .optional(),
-  deadline: duration().describe('How long the whole plan may take.').optional(),
+  deadline: duration.describe('How long the whole plan may take.').optional(),
   maxSteps: count(1, MOST_STEPS)
     .describe(`Steps that may be begun in all, so that a plan that jumps back ends. Default: ${PLAN_LIMITS.maxSteps}.`)
     .optional(),
   output: expression.describe('What the plan results in: an expression.').optional(),
 };
 
-const STEPS =
-  'What is done, one after the other. Each step has exactly one of ask, askJson, approve, wait, forEach, if, parallel, batch, set, fail.';
+const ONE_STEP = 'One step: exactly one of ask, askJson, approve, wait, forEach, if, parallel, batch, set, fail.';
+const STEPS = 'What is done, one step after the other.';
 
 /** A plan as it is written, its steps unread. */
 export const PLAN_SCHEMA = z.strictObject({
@@ -59,14 +59,13 @@ export type AuthoredInput = z.infer<typeof input>;
 
 /** The JSON Schema (draft-07, which editors know best) of plans as they are written. */
 export function planJsonSchema(): object {
-  const steps: z.ZodType<unknown[]> = z.lazy(() => z.array(step).min(1));
-  const step: z.ZodType = z.union(Object.values(stepSchemas(steps))).meta({
-    id: 'step',
-    description: 'One step: exactly one of ask, askJson, approve, wait, forEach, if, parallel, batch, set, fail.',
-  });
+  const steps: z.ZodType<unknown[]> = z.lazy(() => z.array(step).min(1)).meta({ id: 'steps' });
+  const kinds = Object.entries(stepSchemas(steps)).map(([kind, schema]) =>
+    schema.meta({ id: `${kind}Step`, title: kind }),
+  );
+  const step: z.ZodType = z.union(kinds).meta({ id: 'step', description: ONE_STEP });
   const whole = z.strictObject({ ...planFields, steps: steps.describe(STEPS) });
-  const schema = z.toJSONSchema(whole, { target: 'draft-7', io: 'input' });
-  const { $schema, ...rest } = schema;
+  const { $schema, ...rest } = z.toJSONSchema(whole, { target: 'draft-7', io: 'input' });
   return {
     $schema,
     title: 'Plan of aip-temporal',

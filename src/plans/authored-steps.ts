@@ -6,19 +6,21 @@ import {
   duration,
   expression,
   identifier,
+  interval,
   mode,
   onError,
   parameters,
   template,
 } from './authored-values.js';
-import { DURATION_PATTERN, durationProblem } from './duration.js';
+import { DURATION_PATTERN } from '../protocol/duration.js';
+import { durationProblem } from './duration.js';
 import { AGENT_RID } from './plan-words.js';
 
 const common = {
   id: identifier.describe('Name of the step: what it results in is steps.<id>, and goto finds it.').optional(),
   title: z.string().describe('Shown to people instead of what the step does.').optional(),
   onError: onError.optional(),
-  deadline: duration()
+  deadline: duration
     .describe('How long the step may take, retries included; past it, it fails as DeadlinePassed.')
     .optional(),
 };
@@ -35,11 +37,11 @@ const asking = {
 
 const approval = z.strictObject({
   message: template.describe('What is to be decided: a template.'),
-  wait: duration()
+  wait: duration
     .describe('How long it waits; past it, default decides, or the step fails as DeadlinePassed.')
     .optional(),
   default: z.enum(['approve', 'reject']).describe('What is decided when nobody has within wait.').optional(),
-  remindEvery: duration({ least: 1_000 }).describe('How often it reminds until somebody has decided.').optional(),
+  remindEvery: interval.describe('How often it reminds until somebody has decided.').optional(),
   onReject: z
     .enum(['fail', 'continue'])
     .describe('fail: a rejection fails the step as Rejected (default). continue: it is a result, approved: false.')

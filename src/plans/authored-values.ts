@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import { parameterValueSchema } from '../checks/exchange-schemas.js';
 import { PLAN_LIMITS } from '../protocol/plan.js';
-import { DURATION_PATTERN, durationProblem } from './duration.js';
+import { DURATION_PATTERN } from '../protocol/duration.js';
+import { DURATION_EXAMPLE, durationProblem } from './duration.js';
 import { IDENTIFIER } from './plan-words.js';
 
 /** A value as a message may show it. */
@@ -26,14 +27,24 @@ export const template = z
   .refine((text) => text.trim() !== '', { error: 'is empty; write a text, or take it out' })
   .meta({ minLength: 1 });
 
-/** A duration such as `10m`; checked by `durationProblem`. */
-export const duration = ({ least = 1 }: { least?: number } = {}) =>
+/** A duration of at least so many milliseconds; checked by `durationProblem`. */
+const durationFrom = (least: number) =>
   z
     .string({ error: ({ input }) => (input === undefined ? undefined : durationProblem(input, { least })) })
     .regex(DURATION_PATTERN, { error: ({ input }) => durationProblem(input, { least }), abort: true })
     .refine((text) => durationProblem(text, { least }) === undefined, {
       error: ({ input }) => durationProblem(input, { least }),
     });
+
+/** A duration such as `10m`. */
+export const duration = durationFrom(1).meta({ id: 'duration', description: `A duration: ${DURATION_EXAMPLE}.` });
+/** One that may be nothing. */
+const delay = durationFrom(0).meta({ id: 'delay', description: `A duration: ${DURATION_EXAMPLE}, or 0s.` });
+/** One that is long enough to be repeated. */
+export const interval = durationFrom(1_000).meta({
+  id: 'interval',
+  description: 'A duration of a second or more: 1d.',
+});
 
 /** A whole number within bounds. */
 export function count(least: number, most: number) {
@@ -49,11 +60,11 @@ export const mode = z
   .describe('How it is sent. Only a streamed exchange can be cancelled at the agent. Default: streaming.');
 
 /** Values for the agent's application variables. */
-export const parameters = z
-  .record(z.string().min(1), z.union([z.string(), parameterValueSchema]))
-  .describe(
+export const parameters = z.record(z.string().min(1), z.union([z.string(), parameterValueSchema])).meta({
+  id: 'parameters',
+  description:
     "Values of the agent's application variables, by id. A text is a parameter of type string; it may be a template.",
-  );
+});
 
 /** What a plan calls a conversation. */
 export const conversation = z
@@ -82,8 +93,8 @@ export const conversation = z
       .enum(['transcript', 'none'])
       .describe('What a new session is told of the old one. Default: transcript.')
       .optional(),
-    exchangeTimeout: duration().describe('Limit of one exchange, waits and retries included. Default: 10m.').optional(),
-    callTimeout: duration().describe('Limit of one call of the agent. Default: 10m.').optional(),
+    exchangeTimeout: duration.describe('Limit of one exchange, waits and retries included. Default: 10m.').optional(),
+    callTimeout: duration.describe('Limit of one call of the agent. Default: 10m.').optional(),
   })
   .meta({
     id: 'conversation',
@@ -96,7 +107,7 @@ const goto = z.strictObject({ goto: z.string().describe('Id of a step in the sam
 
 const retry = z.strictObject({
   retry: count(0, PLAN_LIMITS.retries).describe('How often the step is tried again.'),
-  delay: duration({ least: 0 }).describe('Wait before the first retry. Default: 10s.').optional(),
+  delay: delay.describe('Wait before the first retry. Default: 10s.').optional(),
   backoff: z
     .number()
     .min(1, {

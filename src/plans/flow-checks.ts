@@ -1,6 +1,7 @@
+import { PLAN_LIMITS } from '../protocol/plan.js';
 import { isObject, pathText, type PlanPath } from './plan-path.js';
 import { didYouMean, type FaultList } from './fault-list.js';
-import { durationMs, LONGEST_MS } from './duration.js';
+import { durationMs, LONGEST_MS } from '../protocol/duration.js';
 import type { StepEntry } from './step-table.js';
 
 /** Ids that two steps have. */
@@ -27,7 +28,14 @@ export function checkOnError(entry: StepEntry, steps: readonly StepEntry[], list
   if (isObject(onError['then'])) checkJump(onError['then']['goto'], [...path, 'then', 'goto'], entry, steps, list);
   const { retry, delay = '10s', backoff = 2 } = onError;
   const delayMs = typeof delay === 'string' ? durationMs(delay) : undefined;
-  if (typeof retry !== 'number' || typeof backoff !== 'number' || delayMs === undefined || backoff < 1) return;
+  if (
+    typeof retry !== 'number' ||
+    retry > PLAN_LIMITS.retries ||
+    typeof backoff !== 'number' ||
+    delayMs === undefined ||
+    backoff < 1
+  )
+    return;
   const totalMs = backoff === 1 ? delayMs * retry : (delayMs * (backoff ** retry - 1)) / (backoff - 1);
   if (totalMs > LONGEST_MS) {
     const message = `makes the last of ${retry} retries come after more than ten years; write a smaller backoff:, like 1, or fewer retries`;

@@ -1,5 +1,5 @@
 export { planJsonSchema } from './authored-plan.js';
-export { durationMs } from './duration.js';
+export { durationMs } from '../protocol/duration.js';
 export {
   faultText,
   PlanError,
@@ -10,4 +10,9 @@ export {
 } from './plan-faults.js';
 export { checkInputs, parseInputAssignments } from './plan-inputs.js';
 export { readPlan, type ReadPlan, type ReadPlanOptions } from './read-plan.js';
-export { isWholeExpression, type TemplatePart, templateParts, type TemplateProblem } from './template-parts.js';
+export {
+  isWholeExpression,
+  type TemplatePart,
+  templateParts,
+  type TemplateProblem,
+} from '../protocol/template-parts.js';

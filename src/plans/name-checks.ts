@@ -3,7 +3,7 @@ import { type NameUse, parseExpression } from './expression-names.js';
 import { didYouMean, type FaultList, listOf, nearest } from './fault-list.js';
 import { isObject, type PlanPath } from './plan-path.js';
 import { ancestorsOf, type StepEntry } from './step-table.js';
-import { templateParts } from './template-parts.js';
+import { templateParts } from '../protocol/template-parts.js';
 import { RESERVED } from './plan-words.js';
 import { type Reader, resultFieldProblem, stepUseProblem } from './step-uses.js';
 

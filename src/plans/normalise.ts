@@ -13,7 +13,7 @@ import { type AuthoredInput, type AuthoredPlan, PLAN_SCHEMA } from './authored-p
 import { type AuthoredStep, STEP_SCHEMAS } from './authored-steps.js';
 import type { conversation, onError } from './authored-values.js';
 import { conversationOf } from './conversation-checks.js';
-import { durationMs } from './duration.js';
+import { durationMs } from '../protocol/duration.js';
 import { defined } from './plan-path.js';
 import { kindsOf, type StepEntry } from './step-table.js';
 import type * as z from 'zod';

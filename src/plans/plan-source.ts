@@ -141,7 +141,11 @@ const resolved = (node: unknown, document: Document | undefined): unknown =>
   isAlias(node) && document !== undefined ? node.resolve(document) : node;
 
 /** The key of an entry as JSON has it; absent when it is no scalar. */
-export const keyText = (pair: Pair): string | undefined => (isScalar(pair.key) ? String(pair.key.value) : undefined);
+export function keyText({ key }: Pair): string | undefined {
+  if (!isScalar(key)) return undefined;
+  // The parser has a symbol for the key that merges.
+  return typeof key.value === 'symbol' ? '<<' : String(key.value);
+}
 
 /** The offset at which a node begins. */
 export function startOf(node: unknown): number | undefined {

@@ -6,7 +6,7 @@ import { isObject } from './plan-path.js';
 import { PlanSource } from './plan-source.js';
 import { normalise } from './normalise.js';
 import { stepTable } from './step-table.js';
-import { ALIAS_BOUND, yamlFaults } from './yaml-faults.js';
+import { ALIAS_BOUND, TOO_DEEP, yamlFaults } from './yaml-faults.js';
 
 /** Options of `readPlan`. */
 export interface ReadPlanOptions {
@@ -37,7 +37,7 @@ export function readPlan(text: string, { file = 'plan', now = Date.now }: ReadPl
     return readChecked(text, file, now());
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new PlanError(file, [wholeFile('is nested too deeply to be read; move the inner parts out')]);
+    throw new PlanError(file, [wholeFile(TOO_DEEP)]);
   }
 }
 

@@ -65,18 +65,21 @@ function unfolded(issue: Issue, root: unknown): Issue[] {
     return [{ ...issue, message: inner === undefined ? issue.message : keyProblem(issue.path.at(-1)) }];
   }
   if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [issue];
-  const options = issue.errors.filter((issues) => !issues.some(isOtherKind));
+  const options = issue.errors.filter(
+    (issues) => !issues.some((inner) => isOtherKind(inner, valueAt(root, issue.path))),
+  );
   const best = options.sort((a, b) => weight(a) - weight(b))[0];
   if (best === undefined) return [issue];
   return best.flatMap((inner) => unfolded({ ...inner, path: [...issue.path, ...inner.path] }, root));
 }
 
-/** Whether the value is of a kind that this option cannot be at all. */
-const isOtherKind = (issue: Issue): boolean =>
+/** Whether the value is of a kind that this option cannot be at all; one that has words of its own for a number is kept. */
+const isOtherKind = (issue: Issue, value: unknown): boolean =>
   issue.path.length === 0 &&
-  (issue.code === 'invalid_value' || (issue.code === 'invalid_type' && issue.message.startsWith('Invalid')));
+  (issue.code === 'invalid_value' ||
+    (issue.code === 'invalid_type' && (issue.message.startsWith('Invalid') || typeof value === 'object')));
 
-/** Missing keys weigh more than anything: the option that has its key was meant. */
+/** What is wrong with it, counted: of several options, the one with the least was meant. */
 const weight = (issues: readonly Issue[]): number =>
   issues.reduce((sum, issue) => sum + (issue.code === 'unrecognized_keys' ? issue.keys.length : 1), 0);
 

@@ -1,7 +1,8 @@
 import { deadlineProblem } from '../checks/deadline.js';
 import { PLAN_LIMITS } from '../protocol/plan.js';
 import { checkAgent, checkConversationOf, checkConversations } from './conversation-checks.js';
-import { durationMs, durationProblem, LONGEST_MS } from './duration.js';
+import { durationMs, LONGEST_MS } from '../protocol/duration.js';
+import { durationProblem } from './duration.js';
 import type { FaultList } from './fault-list.js';
 import { checkOnError } from './flow-checks.js';
 import { itemName, type NameChecks } from './name-checks.js';

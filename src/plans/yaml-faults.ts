@@ -20,6 +20,9 @@ const SYNTAX: Readonly<Record<string, string>> = {
 /** Told also when they stand for too much together. */
 export const ALIAS_BOUND = `brings the file to more than ${MOST_ALIASES} values by aliases; write fewer, or smaller ones`;
 
+/** Told also when it is the checks that cannot follow it. */
+export const TOO_DEEP = 'is nested too deeply to be read; move the inner parts out';
+
 /** What keeps a file from being read at all. @returns Whether its values can be looked at. */
 export function yamlFaults(source: PlanSource, list: FaultList): boolean {
   const [first, second] = source.documents;
@@ -28,7 +31,13 @@ export function yamlFaults(source: PlanSource, list: FaultList): boolean {
     list.fault([], message, { offset: 0 });
     return false;
   }
-  for (const error of [...(first?.errors ?? []), ...(first?.warnings ?? [])]) {
+  const errors = [...(first?.errors ?? []), ...(first?.warnings ?? [])];
+  if (errors.some(({ code }) => code === 'RESOURCE_EXHAUSTION')) {
+    // Where it gave up hangs on the stack that was left.
+    list.fault([], TOO_DEEP, { offset: 0 });
+    return false;
+  }
+  for (const error of errors) {
     list.fault([], syntaxMessage(error), { offset: error.pos[0] });
   }
   if (second !== undefined) {
