@@ -36,6 +36,8 @@ export class StepTree {
   readonly #records: Map<StepPath, StepRecord>;
   /** By path, of those that wait now: the newest last. */
   readonly #waits = new Map<StepPath, StepWait[]>();
+  /** By path, of steps that hold no others, until they change: a plan may have thousands, and is looked at with every step. */
+  readonly #known = new Map<StepPath, StepStatus>();
   /** Steps at work that hold no others. */
   #activeLeaves = 0;
 
@@ -51,6 +53,7 @@ export class StepTree {
   }
 
   begin(path: StepPath, nowMs: number): void {
+    this.#known.delete(path);
     const record = this.#records.get(path);
     if (record === undefined) {
       this.#records.set(path, {
@@ -66,7 +69,7 @@ export class StepTree {
   }
 
   end(path: StepPath, end: StepEnd, nowMs: number, error?: ExchangeError): void {
-    const record = this.#records.get(path);
+    const record = this.#changing(path);
     if (record === undefined) return;
     record[end]++;
     record.finishedMs = nowMs;
@@ -75,17 +78,17 @@ export class StepTree {
 
   /** A try failed; another may come. */
   fail(path: StepPath, { parameters: _, message, ...error }: ExchangeError): void {
-    const record = this.#records.get(path);
+    const record = this.#changing(path);
     if (record !== undefined) record.error = { ...error, message: message.slice(0, ERROR_CHARACTERS) };
   }
 
   addTokens(path: StepPath, tokens: number): void {
-    const record = this.#records.get(path);
+    const record = this.#changing(path);
     if (record !== undefined) record.tokens += tokens;
   }
 
   addItems(path: StepPath, items: number): void {
-    const record = this.#records.get(path);
+    const record = this.#changing(path);
     if (record !== undefined) record.items = (record.items ?? 0) + items;
   }
 
@@ -97,8 +100,10 @@ export class StepTree {
 
   /** Shows what a step waits for, until the function that it gives is called. */
   wait(path: StepPath, wait: StepWait): () => void {
+    this.#known.delete(path);
     this.#waits.set(path, [...(this.#waits.get(path) ?? []), wait]);
     return () => {
+      this.#known.delete(path);
       const left = (this.#waits.get(path) ?? []).filter((one) => one !== wait);
       if (left.length === 0) this.#waits.delete(path);
       else this.#waits.set(path, left);
@@ -119,6 +124,11 @@ export class StepTree {
     return this.#statusOf(this.plan.steps, 'steps');
   }
 
+  #changing(path: StepPath): StepRecord | undefined {
+    this.#known.delete(path);
+    return this.#records.get(path);
+  }
+
   #activeOf(path: StepPath): number {
     const record = this.#records.get(path);
     return record === undefined ? 0 : record.begun - record.done - record.failed - record.skipped - record.cancelled;
@@ -131,7 +141,10 @@ export class StepTree {
         branch: key.replace(/^parallel\./, ''),
         steps: this.#statusOf(inner, `${path}.${key}`),
       }));
-      return this.#one(step, path, children);
+      if (children.length > 0) return this.#one(step, path, children);
+      const status = this.#known.get(path) ?? this.#one(step, path, []);
+      this.#known.set(path, status);
+      return status;
     });
   }
 
