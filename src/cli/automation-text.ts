@@ -50,7 +50,7 @@ const stateWord = ({ status, live }: AutomationDescription): string =>
 
 /** What it waits for, and what can be done about it. */
 function belowTree(description: AutomationDescription, { width, nowMs, program }: Place): string[] {
-  const { live, noWorker, outage, waits, exchanges, batches, status, failure, automationId } = description;
+  const { live, noWorker, outage, waits, exchanges, batches, status, failure } = description;
   const isRunning = status === 'running';
   const approvals = isRunning ? (live?.approvals ?? []) : [];
   return [
@@ -61,9 +61,6 @@ function belowTree(description: AutomationDescription, { width, nowMs, program }
     ...some(batches, (batchId) => [`▶ batch ${batchId}: ${program} batch watch ${batchId}`]),
     ...liveText(exchanges, width),
     ...(failure === undefined ? [] : [`✗ ${oneLine(failureWords(failure))}`]),
-    ...(status === 'completed' && width !== undefined
-      ? [`Its output: ${program} automation show ${automationId}`]
-      : []),
     ...(noWorker === undefined || (!isRunning && live !== undefined) ? [] : [`… ${noWorker}`]),
     ...(outage === undefined ? [] : [`… ${outage}`]),
   ];
