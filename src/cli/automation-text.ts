@@ -25,7 +25,8 @@ export function automationPicture(description: AutomationDescription, place: Pla
   const height = place.height === undefined ? undefined : Math.max(LEAST_TREE, place.height - 1 - below.length);
   const { height: _all, ...width } = place;
   const tree = stepTree(live?.steps ?? [], { ...width, ...(height !== undefined && { height }) });
-  return [head, ...tree.map((line) => fit(line, place.width)), ...below];
+  // More than the terminal has could not be drawn over.
+  return [head, ...tree.map((line) => fit(line, place.width)), ...below].slice(0, place.height);
 }
 
 /** `nightly/20260301T0600-1a2b3c4d  waiting  3m 20s  12 answered  34120 tokens` */
@@ -49,7 +50,7 @@ const stateWord = ({ status, live }: AutomationDescription): string =>
 
 /** What it waits for, and what can be done about it. */
 function belowTree(description: AutomationDescription, { width, nowMs, program }: Place): string[] {
-  const { live, noWorker, outage, waits, exchanges, batches, status, failure, automationId } = description;
+  const { live, noWorker, outage, waits, exchanges, batches, status, failure } = description;
   const isRunning = status === 'running';
   const approvals = isRunning ? (live?.approvals ?? []) : [];
   return [
@@ -60,9 +61,6 @@ function belowTree(description: AutomationDescription, { width, nowMs, program }
     ...some(batches, (batchId) => [`▶ batch ${batchId}: ${program} batch watch ${batchId}`]),
     ...liveText(exchanges, width),
     ...(failure === undefined ? [] : [`✗ ${oneLine(failureWords(failure))}`]),
-    ...(status === 'completed' && width !== undefined
-      ? [`Its output: ${program} automation show ${automationId}`]
-      : []),
     ...(noWorker === undefined || (!isRunning && live !== undefined) ? [] : [`… ${noWorker}`]),
     ...(outage === undefined ? [] : [`… ${outage}`]),
   ];

@@ -62,7 +62,9 @@ export const triggerCommand = command<{ overlap?: ScheduleOverlap }>({
       if (output.isJson) output.json(started);
       else if (automationId !== undefined) output.result(automationId);
       if (automationId === undefined) {
-        output.note('Nothing has started: a run goes on; --overlap allowAll starts another beside it');
+        output.note(
+          'Nothing has started yet: a run goes on, or Temporal is slow; --overlap allowAll starts another beside it',
+        );
       } else output.note(`Started; follow it with: ${programName(io.env)} automation watch ${automationId}`);
     });
   },

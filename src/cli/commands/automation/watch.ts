@@ -1,6 +1,7 @@
 import { withAipClient } from '../../aip-client.js';
 import { command, EXIT, JSON_OPTION, TEMPORAL_SETTINGS } from '../../command.js';
 import { durationOption } from '../../option-values.js';
+import { programName } from '../../output.js';
 import { ID_ARGUMENT } from './automation-options.js';
 import { follow } from './follow.js';
 
@@ -36,6 +37,9 @@ export const watchCommand = command<{ interval?: number }>({
           },
         }),
       });
+      if (!isJson && last?.result?.output !== undefined) {
+        output.note(`Its output: ${programName(io.env)} automation show ${automationId}`);
+      }
       return last?.status === 'completed' ? EXIT.ok : EXIT.failed;
     });
   },
