@@ -51,9 +51,12 @@ export class FaultList {
 export const inOrder = (faults: readonly PlanFault[]): PlanFault[] =>
   [...faults].sort((a, b) => a.line - b.line || a.column - b.column);
 
+/** Words among which one is looked for: a file of thousands of wrong ones must not take minutes. */
+const MOST_COMPARED = 500;
+
 /** The known word that was probably meant; of short words only one that begins alike. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
-  const found = suggestKey(word, known);
+  const found = suggestKey(word, known.slice(0, MOST_COMPARED));
   if (found === undefined || word.length > 3 || word[0]?.toLowerCase() === found[0]?.toLowerCase()) return found;
   return undefined;
 }
