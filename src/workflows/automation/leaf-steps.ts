@@ -3,7 +3,7 @@ import { CancellationScope, condition, sleep, workflowInfo } from '@temporalio/w
 import type { ExchangeOutcome } from '../../protocol/exchange.js';
 import type { AutomationTotals } from '../../protocol/automation.js';
 import { batchWorkflowId, type RowOutcome } from '../../protocol/batch.js';
-import { durationMs } from '../../protocol/duration.js';
+import { durationMs, LONGEST_MS } from '../../protocol/duration.js';
 import { FAILURE_TYPES } from '../../protocol/failures.js';
 import { jsonBytes } from '../../protocol/json-size.js';
 import {
@@ -108,15 +108,17 @@ export class LeafSteps {
   }
 
   async #ask({ step, path, scope }: Work<AskStep>): Promise<JsonValue> {
-    const { ask, message } = await this.#asking(step, path, scope);
-    const outcome = await ask(message);
+    const { conversation, message } = await this.#asking(step, path, scope);
+    const outcome = await conversation.ask(message);
     return { answer: answerOf(outcome), ...resultOf(outcome), tokens: outcome.result?.totalTokensUsed ?? 0 };
   }
 
   async #askJson({ step, path, scope }: Work<AskJsonStep>): Promise<JsonValue> {
-    const { ask, message } = await this.#asking(step, path, scope);
+    const { conversation, message } = await this.#asking(step, path, scope);
     const { schema, maxAttempts } = step;
-    const { json, outcome, attempts, tokens } = await askJson<JsonValue>({ ask }, { message, schema, maxAttempts });
+    const { json, outcome, attempts, tokens } = await askJson<JsonValue>(conversation, {
+      ...{ message, schema, maxAttempts },
+    });
     return { json, answer: answerOf(outcome), ...resultOf(outcome), attempts, tokens };
   }
 
@@ -144,7 +146,13 @@ export class LeafSteps {
       else totals.answered++;
       return outcome;
     };
-    return { ask, message };
+    const counted = {
+      ask,
+      get isBusy() {
+        return conversation.isBusy;
+      },
+    };
+    return { conversation: counted, message };
   }
 
   async #approve({ step, path, frame, scope }: Work<ApproveStep>): Promise<JsonValue> {
@@ -253,24 +261,18 @@ function resultOf({ status, result, sessionRid }: ExchangeOutcome): JsonObject {
   };
 }
 
+/** ISO 8601, a time with its zone: without one it would be another time on every worker. */
+const TIME = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d))?$/;
+
 async function untilOf({ wait }: WaitStep, context: JsonObject): Promise<number> {
   if ('forMs' in wait) return Date.now() + wait.forMs;
-  if ('for' in wait) {
-    const text = await renderText(wait.for, context);
-    const ms = durationMs(text);
-    if (ms !== undefined) return Date.now() + ms;
-    throw StepError.of(
-      FAILURE_TYPES.expressionFailed,
-      `Cannot wait for "${text.slice(0, 60)}": it is no duration like 3d or PT10M`,
-    );
-  }
-  const text = await renderText(wait.until, context);
-  const time = Date.parse(text);
-  if (!Number.isNaN(time)) return time;
-  throw StepError.of(
-    FAILURE_TYPES.expressionFailed,
-    `Cannot wait until "${text.slice(0, 60)}": it is no ISO 8601 time`,
-  );
+  const text = (await renderText('for' in wait ? wait.for : wait.until, context)).trim();
+  const untilMs = 'for' in wait ? Date.now() + (durationMs(text) ?? NaN) : TIME.test(text) ? Date.parse(text) : NaN;
+  if (untilMs <= Date.now() + LONGEST_MS) return untilMs;
+  const what = `Cannot wait ${'for' in wait ? 'for' : 'until'} "${text.slice(0, 60)}"`;
+  const expected = 'for' in wait ? 'duration like 3d or PT10M' : 'ISO 8601 time with its zone, as 2026-12-01T08:00:00Z';
+  const why = Number.isNaN(untilMs) ? `it is no ${expected}` : 'that is more than ten years from now';
+  throw StepError.of(FAILURE_TYPES.expressionFailed, `${what}: ${why}`);
 }
 
 /** An expression's array (what is no array is one of its own, nothing is none), or a list with its templates rendered. */
