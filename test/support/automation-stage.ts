@@ -1,6 +1,6 @@
 /** Plans as tests write them, and runs of them. */
 import { randomUUID } from 'node:crypto';
-import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import { isGrpcServiceError, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import type {
   ApprovalAnswer,
   AutomationInput,
@@ -115,7 +115,16 @@ export async function run(rig: Rig, plan: Plan, options: RunOptions = {}): Promi
       });
       return open;
     },
-    decide: (input) => handle.executeUpdate<ApprovalAnswer, [typeof input]>('decide', { args: [input] }),
+    async decide(input) {
+      for (;;) {
+        try {
+          return await handle.executeUpdate<ApprovalAnswer, [typeof input]>('decide', { args: [input] });
+        } catch (error) {
+          // What came just when a run ended to go on in the next was not taken: the server says so, and it is told again.
+          if (!isGrpcServiceError((error as Error).cause)) throw error;
+        }
+      }
+    },
     result: () => handle.result() as Promise<AutomationResult>,
     output: async () => (await running.result()).output,
     async failure() {

@@ -20,14 +20,15 @@ import {
   type StepPath,
   type WaitStep,
 } from '../../protocol/plan.js';
-import type { ApprovalDesk } from '../approval.js';
+import { type ApprovalDesk, newApproval } from '../approval.js';
 import { askJson } from '../ask-json.js';
 import { answerOf, type Message } from '../conversation-in-code.js';
 import { type BatchRowInput, runBatch } from '../run-batch.js';
 import { evaluate, renderJson, renderText } from './expressions.js';
 import type { StepFrame } from './frames.js';
 import { type PlanConversations, renderParameters } from './plan-conversations.js';
-import type { KeptBytes, Scope } from './scope.js';
+import type { Rest } from './rest.js';
+import type { KeptBytes, KeptValues, Scope } from './scope.js';
 import { PlanEnd, RollingOver, StepError } from './step-error.js';
 import type { StepTree } from './step-tree.js';
 
@@ -47,11 +48,10 @@ export interface LeafTools {
   conversations: PlanConversations;
   desk: ApprovalDesk;
   tree: StepTree;
-  vars: JsonObject;
+  vars: KeptValues;
   kept: KeptBytes;
   totals: AutomationTotals;
-  /** The run is about to roll over: what waits comes to rest. */
-  isRolling(): boolean;
+  rest: Rest;
   /** Whether anything in the plan looks at what this step results in. */
   isMentioned(id: string | undefined): boolean;
   onChange(): void;
@@ -99,7 +99,7 @@ export class LeafSteps {
         () => undefined,
       );
     try {
-      await condition(() => isOver || this.tools.isRolling());
+      await this.tools.rest.wait((isHeld) => condition(() => isOver || isHeld()));
       if (!isOver) throw new RollingOver();
     } finally {
       timer.cancel();
@@ -156,27 +156,24 @@ export class LeafSteps {
   }
 
   async #approve({ step, path, frame, scope }: Work<ApproveStep>): Promise<JsonValue> {
-    const { desk, tree } = this.tools;
+    const { desk, tree, rest } = this.tools;
     const approvalId = `${step.id ?? path}${scope.mark}`;
     const message = await renderText(step.message, scope.context());
-    frame.approval ??= {};
-    const untilMs = step.waitMs === undefined ? undefined : frame.startedMs + step.waitMs;
+    const memory = (frame.approval ??= newApproval());
+    const untilMs = step.waitMs === undefined ? undefined : Date.parse(memory.askedAt) + step.waitMs;
     const shown = tree.wait(path, {
       waitingFor: `approval ${approvalId}`,
       ...(untilMs !== undefined && { untilMs }),
     });
     try {
-      const answer = await desk.wait(
-        {
-          message,
-          approvalId,
-          ...(step.waitMs !== undefined && { waitMs: step.waitMs }),
-          ...(step.default !== undefined && { default: step.default }),
-          ...(step.remindEveryMs !== undefined && { remindEveryMs: step.remindEveryMs }),
-        },
-        frame.approval,
-        () => this.tools.isRolling(),
-      );
+      const options = {
+        message,
+        approvalId,
+        ...(step.waitMs !== undefined && { waitMs: step.waitMs }),
+        ...(step.default !== undefined && { default: step.default }),
+        ...(step.remindEveryMs !== undefined && { remindEveryMs: step.remindEveryMs }),
+      };
+      const answer = await rest.wait((isHeld) => desk.wait(options, memory, isHeld));
       if (answer === undefined) throw new RollingOver();
       const approved = answer.decision === 'approve';
       if (approved || step.continueWhenRejected) return { ...answer, approved };
@@ -234,16 +231,11 @@ export class LeafSteps {
   }
 
   async #set({ step, scope }: Work<SetStep>): Promise<undefined> {
-    const { vars, kept } = this.tools;
+    const { vars } = this.tools;
     const context = scope.context();
     const values: [string, JsonValue][] = [];
     for (const [name, template] of Object.entries(step.set)) values.push([name, await renderJson(template, context)]);
-    for (const [name, value] of values) {
-      kept.remove(vars[name]);
-      delete vars[name];
-      kept.add(value);
-      vars[name] = value;
-    }
+    for (const [name, value] of values) vars.keep(name, value);
   }
 
   async #fail({ step, scope }: Work<FailStep>): Promise<never> {
