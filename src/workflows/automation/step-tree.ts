@@ -4,7 +4,6 @@ import type { ExchangeError } from '../../protocol/exchange.js';
 import { blocksOf, type Plan, type PlanStep, type StepPath } from '../../protocol/plan.js';
 import { summaryLine } from '../../protocol/summary-line.js';
 
-/** Short, as it is carried along for each step that was ever begun. */
 export interface StepRecord {
   begun: number;
   done: number;
@@ -22,6 +21,9 @@ export interface StepRecord {
   error?: ExchangeError;
 }
 
+/** As it is carried along for each step that was ever begun: without what is nought. */
+export type SavedRecord = Partial<StepRecord> & Pick<StepRecord, 'startedMs'>;
+
 /** What a step waits for. */
 export interface StepWait {
   waitingFor: string;
@@ -31,8 +33,10 @@ export interface StepWait {
 
 export type StepEnd = 'done' | 'failed' | 'skipped' | 'cancelled';
 
-/** Characters of an error that are carried along; the whole stands at the failed activity. */
-const ERROR_CHARACTERS = 300;
+/** Characters of an error that are carried along, and of all errors together: the newest. The whole stands at the failed activity. */
+const ERROR_CHARACTERS = { each: 300, all: 15_000 } as const;
+
+const NOTHING_YET = { begun: 0, done: 0, failed: 0, skipped: 0, cancelled: 0, tokens: 0 };
 
 export class StepTree {
   readonly #records: Map<StepPath, StepRecord>;
@@ -45,28 +49,47 @@ export class StepTree {
 
   constructor(
     private readonly plan: Plan,
-    records: Record<StepPath, StepRecord> = {},
+    records: Record<StepPath, SavedRecord> = {},
   ) {
-    this.#records = new Map(Object.entries(records));
+    this.#records = new Map(Object.entries(records).map(([path, record]) => [path, { ...NOTHING_YET, ...record }]));
   }
 
-  snapshot(): Record<StepPath, StepRecord> {
-    return Object.fromEntries(this.#records);
+  snapshot(): Record<StepPath, SavedRecord> {
+    const newestFirst = [...this.#records].sort(
+      ([, one], [, other]) => (other.finishedMs ?? 0) - (one.finishedMs ?? 0),
+    );
+    let characters = 0;
+    return Object.fromEntries(
+      newestFirst.map(([path, { error, startedMs, ...record }]) => {
+        const counts = Object.entries(record).filter(([, count]) => count !== 0);
+        characters += error?.message.length ?? 0;
+        const message = characters > ERROR_CHARACTERS.all ? '' : (error?.message ?? '');
+        const saved = {
+          startedMs,
+          ...Object.fromEntries(counts),
+          ...(error !== undefined && { error: { ...error, message } }),
+        };
+        return [path, saved];
+      }),
+    );
+  }
+
+  /** The plan has ended: what had come to rest for a new run goes on no more. */
+  close(nowMs: number): void {
+    this.#known.clear();
+    for (const [path, record] of this.#records) {
+      const active = this.#activeOf(path);
+      if (active <= 0) continue;
+      record.cancelled += active;
+      record.finishedMs = nowMs;
+    }
   }
 
   begin(path: StepPath, nowMs: number): void {
     this.#known.delete(path);
     const record = this.#records.get(path);
     if (record === undefined) {
-      this.#records.set(path, {
-        begun: 1,
-        done: 0,
-        failed: 0,
-        skipped: 0,
-        cancelled: 0,
-        tokens: 0,
-        startedMs: nowMs,
-      });
+      this.#records.set(path, { ...NOTHING_YET, begun: 1, startedMs: nowMs });
     } else record.begun++;
   }
 
@@ -81,7 +104,7 @@ export class StepTree {
   /** A try failed; another may come. */
   fail(path: StepPath, { parameters: _, message, ...error }: ExchangeError): void {
     const record = this.#changing(path);
-    if (record !== undefined) record.error = { ...error, message: message.slice(0, ERROR_CHARACTERS) };
+    if (record !== undefined) record.error = { ...error, message: message.slice(0, ERROR_CHARACTERS.each) };
   }
 
   addTokens(path: StepPath, tokens: number): void {
