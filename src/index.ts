@@ -20,10 +20,23 @@ export type {
 } from './batch-files/index.js';
 export { createGovernor } from './governor/index.js';
 export type { Governor, GovernorObserver, GovernorOptions } from './governor/index.js';
+export {
+  checkInputs,
+  parseInputAssignments,
+  PlanError,
+  PlanInputError,
+  readPlan,
+  type PlanFault,
+  type PlanInputFault,
+  type PlanWarning,
+  type ReadPlan,
+  type ReadPlanOptions,
+} from './plans/index.js';
 export { BatchInputError } from './protocol/batch.js';
 export type * from './protocol/batch.js';
 export type * from './protocol/conversation.js';
 export type * from './protocol/exchange.js';
+export type * from './protocol/plan.js';
 export { DEFAULTS, LIMITS } from './protocol/defaults.js';
 export { FAILURE_TYPES } from './protocol/failures.js';
 export type { FailureClass, FailureDetails, FailureType } from './protocol/failures.js';

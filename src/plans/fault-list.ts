@@ -18,6 +18,7 @@ export interface FaultPlace {
 export class FaultList {
   readonly faults: PlanFault[] = [];
   readonly warnings: PlanFault[] = [];
+  readonly #told = new Set<string>();
 
   constructor(readonly source: PlanSource) {}
 
@@ -32,7 +33,10 @@ export class FaultList {
   #add(list: PlanFault[], path: PlanPath, message: string, place: FaultPlace): void {
     const { suggestion } = place;
     const text = pathText(path);
-    if (list.some((other) => other.path === text && other.message === message)) return;
+    // One place may be looked at twice, as an anchor and where it is used.
+    const key = JSON.stringify([text, message]);
+    if (this.#told.has(key)) return;
+    this.#told.add(key);
     list.push({ path: text, ...this.#placeOf(path, place), message, ...(suggestion !== undefined && { suggestion }) });
   }
 
@@ -47,9 +51,12 @@ export class FaultList {
 export const inOrder = (faults: readonly PlanFault[]): PlanFault[] =>
   [...faults].sort((a, b) => a.line - b.line || a.column - b.column);
 
+/** Words among which one is looked for: a file of thousands of wrong ones must not take minutes. */
+const MOST_COMPARED = 500;
+
 /** The known word that was probably meant; of short words only one that begins alike. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
-  const found = suggestKey(word, known);
+  const found = suggestKey(word, known.slice(0, MOST_COMPARED));
   if (found === undefined || word.length > 3 || word[0]?.toLowerCase() === found[0]?.toLowerCase()) return found;
   return undefined;
 }

@@ -22,6 +22,9 @@ export function checkIds(steps: readonly StepEntry[], list: FaultList): void {
 /** Checks where a step jumps to when it fails, and how long its retries take. */
 export function checkOnError(entry: StepEntry, steps: readonly StepEntry[], list: FaultList): void {
   const { onError } = entry.raw;
+  if (entry.kind === 'fail' && onError !== undefined) {
+    list.warn([...entry.path, 'onError'], 'means nothing to a fail, which always ends the plan; take it out');
+  }
   if (!isObject(onError)) return;
   const path = [...entry.path, 'onError'];
   checkJump(onError['goto'], [...path, 'goto'], entry, steps, list);
@@ -83,8 +86,7 @@ export function checkUnreached(steps: readonly StepEntry[], list: FaultList): vo
     );
     const [next] = later;
     const isJumpedTo = later.some(({ id }) => id !== undefined && jumps.includes(`"goto":${JSON.stringify(id)}`));
-    const isCaught = entry.raw['onError'] !== undefined;
-    if (next === undefined || isJumpedTo || isCaught) continue;
+    if (next === undefined || isJumpedTo) continue;
     list.warn(
       next.path,
       `is never done: ${pathText(entry.path)} ends the plan before it; take it out, or put fail: into an if`,

@@ -14,6 +14,12 @@ export interface Declared {
   steps: readonly StepEntry[];
 }
 
+/** What is known of the run, and of the last failure that the plan went on after. */
+const OWN_FIELDS: Readonly<Record<'run' | 'error', readonly string[]>> = {
+  run: ['id', 'plan', 'startedAt'],
+  error: ['errorName', 'message', 'step'],
+};
+
 /** Checks the names in expressions and templates against what the plan declares. */
 export class NameChecks {
   readonly #hasJumps: boolean;
@@ -95,9 +101,14 @@ export class NameChecks {
     if (root === 'inputs') this.#checkMember('inputs', member, this.declared.inputs, index, path);
     else if (root === 'vars') this.#checkMember('vars', member, this.declared.vars, index, path);
     else if (root === 'steps') this.#checkStep(member, field, index, path, reader);
-    else if (root !== 'run' && root !== 'error' && !this.#itemNames(reader).includes(root)) {
-      this.#unknownRoot(root, index, path, reader);
-    }
+    else if (root === 'run' || root === 'error') this.#checkOwn(root, member, index, path);
+    else if (!this.#itemNames(reader).includes(root)) this.#unknownRoot(root, index, path, reader);
+  }
+
+  #checkOwn(root: 'run' | 'error', member: string | undefined, index: number, path: PlanPath): void {
+    if (member === undefined || OWN_FIELDS[root].includes(member)) return;
+    const { text, suggestion } = didYouMean(member, OWN_FIELDS[root], `${root} has ${listOf(OWN_FIELDS[root])}`);
+    this.#fault(path, index, `reads ${root}.${member}, which there is not; ${text}`, suggestion);
   }
 
   /** Inside `[…]` and behind a `.` a name of the plan means nothing, and silently so. */
@@ -141,8 +152,8 @@ export class NameChecks {
     const use = stepUseProblem(target, reader, this.#hasJumps);
     if (use?.isCertain === true) return this.list.fault(path, use.message, { index });
     if (use !== undefined) this.list.warn(path, use.message, { index });
-    const near = resultFieldProblem(target, field);
-    if (near !== undefined) this.list.warn(path, near.message, { index, suggestion: near.suggestion });
+    const { message, ...place } = resultFieldProblem(target, field) ?? {};
+    if (message !== undefined) this.list.warn(path, message, { index, ...place });
   }
 
   /** What the items around are called, and `index`. */

@@ -1,5 +1,5 @@
 import type { StepKind } from '../protocol/plan.js';
-import { nearest } from './fault-list.js';
+import { didYouMean, listOf } from './fault-list.js';
 import { pathText } from './plan-path.js';
 import { ancestorsOf, type StepEntry } from './step-table.js';
 
@@ -68,23 +68,38 @@ function otherBranch(target: StepEntry, entry: StepEntry, name: string): StepUse
 }
 
 /** What steps result in (`src/protocol/plan.ts`). */
-const RESULT_FIELDS: Readonly<Partial<Record<StepKind, readonly string[]>>> = {
+const RESULT_FIELDS: Readonly<Record<StepKind, readonly string[]>> = {
   ask: ['answer', 'parameters', 'tokens', 'sessionRid'],
-  askJson: ['json', 'answer', 'parameters', 'tokens', 'sessionRid'],
-  approve: ['approved', 'decision', 'by', 'comment', 'at'],
+  askJson: ['json', 'answer', 'attempts', 'parameters', 'tokens', 'sessionRid'],
+  approve: ['approved', 'decision', 'by', 'byDefault', 'comment', 'at', 'approvalId'],
   forEach: ['results', 'count', 'failed'],
-  batch: ['batchId', 'counts', 'results'],
+  batch: ['batchId', 'rowCount', 'counts', 'results', 'truncated'],
+  if: [],
+  parallel: [],
+  wait: [],
+  set: [],
+  fail: [],
 };
 
-/** A field of a result that is nearly one that there is. */
+/** What every step has that failed and was skipped; `status` also what was asked. */
+const SKIPPED_FIELDS = ['status', 'error'];
+
+/** A field that no result of the step has. */
 export function resultFieldProblem(
   target: StepEntry,
   field: string | undefined,
-): { message: string; suggestion: string } | undefined {
-  const fields = target.kind === undefined ? undefined : RESULT_FIELDS[target.kind];
-  if (field === undefined || fields === undefined || fields.includes(field)) return undefined;
-  const suggestion = nearest(field, fields);
-  if (suggestion === undefined) return undefined;
-  const name = `steps.${target.id ?? ''}`;
-  return { message: `reads ${name}.${field}, and there is none; did you mean "${suggestion}"?`, suggestion };
+): { message: string; suggestion?: string } | undefined {
+  const { kind, id = '' } = target;
+  if (field === undefined || kind === undefined) return undefined;
+  const fields = RESULT_FIELDS[kind];
+  if (fields.includes(field) || SKIPPED_FIELDS.includes(field)) return undefined;
+  if (fields.length === 0) {
+    const article = /^[aeiou]/.test(kind) ? 'an' : 'a';
+    return {
+      message: `reads steps.${id}.${field}, and ${article} ${kind} results in nothing; read a step in it, or before it`,
+    };
+  }
+  const { text, suggestion } = didYouMean(field, fields, `it has ${listOf(fields)}`);
+  const message = `reads steps.${id}.${field}, and there is none; ${text}`;
+  return { message, ...(suggestion !== undefined && { suggestion }) };
 }

@@ -2,7 +2,6 @@
 import {
   ApplicationFailure,
   CancellationScope,
-  condition,
   isCancellation,
   log,
   proxyActivities,
@@ -25,6 +24,7 @@ import {
 import { FAILURE_TYPES } from '../protocol/failures.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
 import { interactiveTaskQueue } from '../protocol/task-queues.js';
+import { waitUntil } from './wait-until.js';
 
 /** What is to be decided, and until when. */
 export interface ApprovalOptions {
@@ -45,13 +45,15 @@ const MOST_DECISIONS = 100;
 
 interface Waiting {
   status: ApprovalStatus;
-  answer?: ApprovalAnswer;
+  memory: Partial<ApprovalMemory>;
 }
 
 /** What a run needs of an approval to wait on where the run before it stopped. */
 export interface ApprovalMemory {
   askedAt: string;
   reminders: number;
+  /** Decided, also when the run was about to roll over already. */
+  answer?: ApprovalAnswer;
 }
 
 /** The approvals of this workflow. */
@@ -80,7 +82,7 @@ export class ApprovalDesk {
   }
 
   get open(): ApprovalStatus[] {
-    return [...this.#waiting.values()].filter(({ answer }) => answer === undefined).map(({ status }) => status);
+    return [...this.#waiting.values()].filter(({ memory }) => memory.answer === undefined).map(({ status }) => status);
   }
 
   /** Newest last. */
@@ -129,27 +131,33 @@ export class ApprovalDesk {
       ...(byDefault !== undefined && { default: byDefault }),
       reminders: memory.reminders,
     };
-    const waiting: Waiting = { status };
+    const waiting: Waiting = { status, memory };
     this.#waiting.set(approvalId, waiting);
     this.#changed();
+    let isAtRest = false;
     try {
       if (isNew) void this.#notify(status);
       for (;;) {
         const nextReminderMs =
           remindEveryMs === undefined ? Infinity : askedMs + (memory.reminders + 1) * remindEveryMs;
         const untilMs = Math.min(deadlineMs, nextReminderMs);
-        const isOver = () => waiting.answer !== undefined || isHeld();
-        const leftMs = untilMs - Date.now();
-        if (untilMs === Infinity) await condition(isOver);
-        else if (leftMs > 0) await condition(isOver, leftMs);
-        if (waiting.answer !== undefined) return waiting.answer;
-        if (isHeld()) return undefined;
+        const isOver = () => waiting.memory.answer !== undefined || isHeld();
+        const what = untilMs === deadlineMs ? 'deadline' : 'reminder';
+        await waitUntil(isOver, untilMs - Date.now(), `${what} of approval ${approvalId}`);
+        if (waiting.memory.answer !== undefined) return waiting.memory.answer;
+        if (isHeld()) {
+          isAtRest = true;
+          return undefined;
+        }
         if (Date.now() >= deadlineMs) return this.#decideByDefault(waiting);
-        status.reminders = ++memory.reminders;
+        // Of those that nobody was there for, one is enough.
+        const due = Math.floor((Date.now() - askedMs) / (remindEveryMs ?? Infinity));
+        status.reminders = memory.reminders = Math.max(memory.reminders + 1, due);
         void this.#notify(status);
       }
     } finally {
-      this.#waiting.delete(approvalId);
+      // At rest it still takes a decision, which the next run finds in its memory.
+      if (!isAtRest) this.#waiting.delete(approvalId);
       this.#changed();
     }
   }
@@ -176,17 +184,17 @@ export class ApprovalDesk {
   #decide(decision: Decision, input: DecideInput | undefined): ApprovalAnswer {
     const waiting = this.#checked(decision, input);
     // The first decision counts.
-    if (waiting.answer !== undefined) return waiting.answer;
+    if (waiting.memory.answer !== undefined) return waiting.memory.answer;
     const { by, comment } = input ?? {};
-    waiting.answer = {
+    waiting.memory.answer = {
       approvalId: waiting.status.approvalId,
       decision,
       ...(by !== undefined && { by }),
       ...(comment !== undefined && { comment }),
       at: new Date().toISOString(),
     };
-    this.#keep(waiting.answer);
-    return waiting.answer;
+    this.#keep(waiting.memory.answer);
+    return waiting.memory.answer;
   }
 
   /** What a decision is about. By hand in the UI, anything can come. @throws ApplicationFailure `InvalidInput` */

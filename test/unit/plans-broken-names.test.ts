@@ -152,6 +152,11 @@ describe('readPlan() refuses names that mean nothing', () => {
       faults: [['5:14 steps[0].ask', 'reads index', 'in the do: of its forEach only']],
     },
     {
+      name: 'what is not known of the run',
+      yaml: withInputs('  - ask: "{{ run.startedAT }}"\n'),
+      faults: [['5:14 steps[0].ask', 'reads run.startedAT', 'did you mean "startedAt"?', 'startedAt']],
+    },
+    {
       name: 'a name in the agent of a conversation',
       yaml: 'name: p\ninputs: { agent: string }\nconversations:\n  main: { agent: "{{ inputs.agnt }}" }\nsteps:\n  - ask: x\n',
       faults: [['4:22 conversations.main.agent', 'reads inputs.agnt', 'did you mean "agent"?', 'agent']],
@@ -210,6 +215,18 @@ describe('readPlan() warns of', () => {
       '7:14 steps[1].ask',
       'reads steps.a.anwser',
       'answer',
+    ],
+    [
+      'a result of a step that has none',
+      withInputs('  - id: a\n    wait: 1m\n  - ask: "{{ steps.a.answer }}"\n'),
+      '7:14 steps[1].ask',
+      'a wait results in nothing',
+    ],
+    [
+      'what becomes of a fail that fails',
+      withInputs('  - fail: x\n    onError: skip\n'),
+      '6:14 steps[0].onError',
+      'means nothing to a fail',
     ],
     [
       'a later step, where the plan jumps back',

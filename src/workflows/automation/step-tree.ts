@@ -17,6 +17,8 @@ export interface StepRecord {
   finishedMs?: number;
   /** Items of a `forEach`, of all its begins. */
   items?: number;
+  itemsEnded?: number;
+  itemsFailed?: number;
   error?: ExchangeError;
 }
 
@@ -92,6 +94,13 @@ export class StepTree {
     if (record !== undefined) record.items = (record.items ?? 0) + items;
   }
 
+  endItem(path: StepPath, isFailed: boolean): void {
+    const record = this.#changing(path);
+    if (record === undefined) return;
+    record.itemsEnded = (record.itemsEnded ?? 0) + 1;
+    record.itemsFailed = (record.itemsFailed ?? 0) + (isFailed ? 1 : 0);
+  }
+
   /** Counts a step that holds no others as at work, until the function that it gives is called. */
   work(): () => void {
     this.#activeLeaves++;
@@ -165,7 +174,11 @@ export class StepTree {
       tokens: (record?.tokens ?? 0) + inner,
       ...(record !== undefined && { startedAt: new Date(record.startedMs).toISOString() }),
       ...(record?.finishedMs !== undefined && { finishedAt: new Date(record.finishedMs).toISOString() }),
-      ...(record?.items !== undefined && { items: record.items }),
+      ...(record?.items !== undefined && {
+        items: record.items,
+        itemsEnded: record.itemsEnded ?? 0,
+        itemsFailed: record.itemsFailed ?? 0,
+      }),
       ...(record?.error !== undefined && { error: record.error }),
       ...(wait !== undefined && { waitingFor: wait.waitingFor }),
       ...(wait?.untilMs !== undefined && { waitingUntil: new Date(wait.untilMs).toISOString() }),
