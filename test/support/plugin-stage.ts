@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { NativeConnection, Worker, type BundleOptions, type WorkerOptions } from '@temporalio/worker';
+import type * as examples from '../../examples/workflows/workflows.js';
 import { AipAgentsPlugin, type AipAgentsPluginOptions } from '../../src/index.js';
 import type { Rig } from './rig.js';
 import { temporalServer } from './temporal-server.js';
@@ -69,3 +71,18 @@ export async function startUsersWorker(
     },
   };
 }
+
+/** Has the simulator answer this, also when an instruction follows it in the message. */
+export const answering = (json: unknown): string => `[answer]\n\`\`\`json\n${JSON.stringify(json)}\n\`\`\`\n`;
+
+/** Starts an example with the simulator's agent. */
+export const startExample = <Name extends keyof typeof examples>(
+  rig: Pick<Rig, 'simulator' | 'taskQueue' | 'client'>,
+  name: Name,
+  input: Omit<Parameters<(typeof examples)[Name]>[0], 'agentRid'>,
+) =>
+  rig.client.client.workflow.start(name, {
+    taskQueue: rig.taskQueue,
+    workflowId: `test/${randomUUID()}`,
+    args: [{ agentRid: rig.simulator.agentRid, ...input }],
+  });
