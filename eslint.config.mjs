@@ -18,6 +18,7 @@ const mayImport = {
   client: ['checks', 'protocol'],
   embedded: [],
   'batch-files': ['checks', 'protocol'],
+  plans: ['checks', 'protocol'],
   simulator: [],
   cli: [
     'protocol',
@@ -26,6 +27,7 @@ const mayImport = {
     'governor',
     'client',
     'batch-files',
+    'plans',
     'embedded',
     'simulator',
     'metrics',

@@ -2,7 +2,6 @@
 import {
   ApplicationFailure,
   CancellationScope,
-  condition,
   isCancellation,
   log,
   proxyActivities,
@@ -23,8 +22,10 @@ import {
   rejectSignal,
 } from '../protocol/automation.js';
 import { FAILURE_TYPES } from '../protocol/failures.js';
+import { jsonBytes } from '../protocol/json-size.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
 import { interactiveTaskQueue } from '../protocol/task-queues.js';
+import { waitUntil } from './wait-until.js';
 
 /** What is to be decided, and until when. */
 export interface ApprovalOptions {
@@ -48,18 +49,30 @@ interface Waiting {
   answer?: ApprovalAnswer;
 }
 
+/** JSON bytes of these. */
+const MOST_DECISION_BYTES = 64 * 1024;
+
+/** Characters of what a decision is told with: by hand in the UI, anything can come. */
+const MOST_CHARACTERS = { by: 200, comment: 4_000 } as const;
+
 /** What a run needs of an approval to wait on where the run before it stopped. */
 export interface ApprovalMemory {
+  /** ISO 8601. */
   askedAt: string;
   reminders: number;
+  /** Milliseconds since the epoch. */
+  nextReminderMs?: number;
+  /** The newest reminder that the hook was told of; 0: that it waits. */
+  told?: number;
 }
+
+export const newApproval = (): ApprovalMemory => ({ askedAt: new Date().toISOString(), reminders: 0 });
 
 /** The approvals of this workflow. */
 export class ApprovalDesk {
   readonly #waiting = new Map<string, Waiting>();
   readonly #decisions: ApprovalAnswer[] = [];
   #asked = 0;
-  #notifying = 0;
 
   constructor(
     private readonly title: string,
@@ -73,7 +86,7 @@ export class ApprovalDesk {
       description: 'No. {"by": "Ann", "comment": "…"}; with "approvalId": "…" where several wait',
     });
     setHandler(decideUpdate, (input) => this.#decide(input.decision, input), {
-      validator: (input: DecideInput & { decision: Decision }) => void this.#checked(input.decision, input),
+      validator: (input?: DecideInput & { decision?: Decision }) => void this.#checked(input?.decision, input),
       description: 'Decides, and tells whether it counted. {"decision": "approve", "by": "Ann", "comment": "…"}',
     });
     setHandler(approvalsQuery, () => this.open, { description: 'What waits for somebody. No argument.' });
@@ -86,11 +99,6 @@ export class ApprovalDesk {
   /** Newest last. */
   get decisions(): ApprovalAnswer[] {
     return [...this.#decisions];
-  }
-
-  /** Somebody is being told. */
-  get isNotifying(): boolean {
-    return this.#notifying > 0;
   }
 
   /** Of the run before. */
@@ -107,7 +115,7 @@ export class ApprovalDesk {
    */
   async wait(
     options: ApprovalOptions,
-    memory: Partial<ApprovalMemory> = {},
+    memory: ApprovalMemory = newApproval(),
     isHeld: () => boolean = () => false,
   ): Promise<ApprovalAnswer | undefined> {
     const { message, waitMs, remindEveryMs, default: byDefault } = options;
@@ -116,9 +124,11 @@ export class ApprovalDesk {
       const taken = `Cannot wait for approval ${approvalId}: one of that id waits already; give another approvalId`;
       throw ApplicationFailure.nonRetryable(taken, FAILURE_TYPES.invalidInput);
     }
-    const isNew = memory.askedAt === undefined;
-    memory.askedAt ??= new Date().toISOString();
-    memory.reminders ??= 0;
+    for (const [name, ms] of Object.entries({ waitMs, remindEveryMs })) {
+      if (ms === undefined || ms > 0) continue;
+      const malformed = `Cannot wait for approval ${approvalId}: ${name} is ${ms}, but must be a number of milliseconds above 0`;
+      throw ApplicationFailure.nonRetryable(malformed, FAILURE_TYPES.invalidInput);
+    }
     const askedMs = Date.parse(memory.askedAt);
     const deadlineMs = waitMs === undefined ? Infinity : askedMs + waitMs;
     const status: ApprovalStatus = {
@@ -133,20 +143,21 @@ export class ApprovalDesk {
     this.#waiting.set(approvalId, waiting);
     this.#changed();
     try {
-      if (isNew) void this.#notify(status);
+      if (remindEveryMs !== undefined) memory.nextReminderMs ??= askedMs + remindEveryMs;
+      // Also where the run before ended while the hook was being told.
+      if (memory.told !== memory.reminders) void this.#notify(status, memory);
       for (;;) {
-        const nextReminderMs =
-          remindEveryMs === undefined ? Infinity : askedMs + (memory.reminders + 1) * remindEveryMs;
-        const untilMs = Math.min(deadlineMs, nextReminderMs);
+        const untilMs = Math.min(deadlineMs, memory.nextReminderMs ?? Infinity);
+        const what = untilMs === deadlineMs ? 'deadline' : 'reminder';
         const isOver = () => waiting.answer !== undefined || isHeld();
-        const leftMs = untilMs - Date.now();
-        if (untilMs === Infinity) await condition(isOver);
-        else if (leftMs > 0) await condition(isOver, leftMs);
+        await waitUntil(isOver, untilMs - Date.now(), `${what} of approval ${approvalId}`);
         if (waiting.answer !== undefined) return waiting.answer;
         if (isHeld()) return undefined;
         if (Date.now() >= deadlineMs) return this.#decideByDefault(waiting);
         status.reminders = ++memory.reminders;
-        void this.#notify(status);
+        // From now on: those that nobody lived to give are not made up for.
+        memory.nextReminderMs = Date.now() + (remindEveryMs ?? Infinity);
+        void this.#notify(status, memory);
       }
     } finally {
       this.#waiting.delete(approvalId);
@@ -190,11 +201,15 @@ export class ApprovalDesk {
   }
 
   /** What a decision is about. By hand in the UI, anything can come. @throws ApplicationFailure `InvalidInput` */
-  #checked(decision: Decision, input: DecideInput | undefined): Waiting {
+  #checked(decision: Decision | undefined, input: DecideInput | undefined): Waiting {
     const { approvalId, by, comment } = (input ?? {}) as Record<keyof DecideInput, unknown>;
-    const isText = (value: unknown) => value === undefined || typeof value === 'string';
+    const isText = (value: unknown): value is string | undefined => value === undefined || typeof value === 'string';
     if (!isText(approvalId) || !isText(by) || !isText(comment)) {
       throw refused('approvalId, by and comment must be texts, as in {"by": "Ann", "comment": "…"}');
+    }
+    for (const [name, value] of Object.entries({ by, comment })) {
+      const most = MOST_CHARACTERS[name as 'by' | 'comment'];
+      if (value !== undefined && value.length > most) throw refused(`${name} has more than ${most} characters`);
     }
     if (decision !== 'approve' && decision !== 'reject') throw refused('decision must be "approve" or "reject"');
     const open = [...this.#waiting.values()];
@@ -221,7 +236,9 @@ export class ApprovalDesk {
 
   #keep(answer: ApprovalAnswer): void {
     this.#decisions.push(answer);
-    if (this.#decisions.length > MOST_DECISIONS) this.#decisions.shift();
+    while (this.#decisions.length > MOST_DECISIONS || jsonBytes(this.#decisions) > MOST_DECISION_BYTES) {
+      this.#decisions.shift();
+    }
     this.onChange();
   }
 
@@ -235,7 +252,7 @@ export class ApprovalDesk {
   }
 
   /** Tells the worker's hook; that it cannot be told is no reason to fail. */
-  async #notify(approval: ApprovalStatus): Promise<void> {
+  async #notify(approval: ApprovalStatus, memory: ApprovalMemory): Promise<void> {
     const { workflowId, runId } = workflowInfo();
     const notice: ApprovalNotice = {
       workflowId,
@@ -244,15 +261,13 @@ export class ApprovalDesk {
       approval: { ...approval },
       reminder: approval.reminders,
     };
-    this.#notifying++;
     try {
       await CancellationScope.nonCancellable(() => noticeActivities().notifyApproval(notice));
     } catch (error) {
       if (isCancellation(error)) return;
       log.warn('Nobody could be told of an approval', { approvalId: approval.approvalId });
-    } finally {
-      this.#notifying--;
     }
+    memory.told = Math.max(memory.told ?? 0, notice.reminder);
   }
 }
 

@@ -50,11 +50,11 @@ const REASON_CHARACTERS = 200;
 /**
  * Asks for an answer in JSON that fits a schema. Where it does not, the agent is told why, in the same session, and asked again.
  *
- * @throws ApplicationFailure `AnswerDoesNotFit` after `maxAttempts` answers, with the reasons in its details; and, as `answer`, when
- *   an exchange is not answered at all.
+ * @throws ApplicationFailure `AnswerDoesNotFit` after `maxAttempts` answers, with the reasons in its details; `InvalidInput` when
+ *   the JSON Schema cannot be used; and, as `answer`, when an exchange is not answered at all.
  */
 export async function askJson<T = unknown>(
-  conversation: Pick<Conversation, 'ask'>,
+  conversation: Pick<Conversation, 'ask' | 'isBusy'>,
   { message, schema, jsonSchema, maxAttempts = 3 }: AskJsonOptions<T>,
 ): Promise<JsonAnswer<T>> {
   const check = checkOf(schema);
@@ -70,7 +70,9 @@ export async function askJson<T = unknown>(
     if ('json' in fitted) return { json: fitted.json, outcome, attempts, tokens };
     reasons = fitted.reasons.slice(0, MOST_REASONS).map((reason) => reason.slice(0, REASON_CHARACTERS));
     const { messageId: _, ...rest } = given;
-    next = { ...rest, text: `Your answer cannot be used:\n${list(reasons)}\n\n${instruction(told)}` };
+    // Others are asked first where somebody else asks in this conversation: which answer is meant must be told.
+    const question = conversation.isBusy ? `This was asked:\n${given.text}\n\n` : '';
+    next = { ...rest, text: `${question}Your answer cannot be used:\n${list(reasons)}\n\n${instruction(told)}` };
   }
   throw ApplicationFailure.nonRetryable(
     `No answer fitted the schema within ${maxAttempts} attempts: ${reasons[0] ?? ''}; tell the agent more plainly what is wanted, or raise maxAttempts`,
@@ -113,9 +115,9 @@ function placeOf(path: readonly unknown[] = []): string {
 }
 
 function jsonSchemaCheck<T>(schema: JsonSchema) {
-  const validator = new Validator(schema, '2020-12', false);
+  const validator = usable(() => new Validator(schema, '2020-12', false));
   return (value: unknown): Promise<{ json: T } | { reasons: string[] }> => {
-    const { valid, errors } = validator.validate(value);
+    const { valid, errors } = usable(() => validator.validate(value));
     if (valid) return Promise.resolve({ json: value as T });
     // Those that only say that something below them is wrong come first.
     const innermost = errors.filter(({ keyword }) => !OUTER_KEYWORDS.has(keyword));
@@ -127,6 +129,16 @@ function jsonSchemaCheck<T>(schema: JsonSchema) {
       }),
     });
   };
+}
+
+/** The validator throws for what it cannot make sense of, some of it only when it meets it: `$ref` to nowhere, a bad `pattern`. */
+function usable<T>(validate: () => T): T {
+  try {
+    return validate();
+  } catch (error) {
+    const [reason = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+    throw ApplicationFailure.nonRetryable(`Cannot use the JSON Schema: ${reason}; mend it`, FAILURE_TYPES.invalidInput);
+  }
 }
 
 const OUTER_KEYWORDS: ReadonlySet<string> = new Set(['properties', 'items', 'prefixItems', '$ref', 'allOf']);

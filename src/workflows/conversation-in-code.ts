@@ -77,7 +77,7 @@ export class Conversation {
    * @throws ApplicationFailure `InvalidInput` when the settings are too large, or the name is taken.
    */
   static open(settings: ConversationSettings, snapshot?: ConversationSnapshot): Conversation {
-    const name = settings.name ?? `${++opened}`;
+    const name = settings.name ?? freeName();
     const problem = conversations.has(name)
       ? `Cannot open conversation ${name}: this workflow has one of that name; close it first, or give another name`
       : optionsProblem(settings);
@@ -136,11 +136,11 @@ export class Conversation {
     if (dropped !== undefined) this.#exchanges.recordDropped(dropped);
   }
 
-  /** Takes no more messages, and waits until those accepted have ended. */
+  /** Takes no more messages, and waits until those accepted have ended, also where the scope is cancelled. */
   async close(): Promise<void> {
     this.#state.close();
-    await condition(() => !this.#state.isBusy);
-    conversations.delete(this.name);
+    if (this.#state.isBusy) await CancellationScope.nonCancellable(() => condition(() => !this.#state.isBusy));
+    if (conversations.get(this.name) === this) conversations.delete(this.name);
   }
 
   /** The session in use; absent until something was asked. */
@@ -220,6 +220,12 @@ export class Conversation {
     running.cancellation = cancellation;
     this.#scope?.cancel();
   }
+}
+
+function freeName(): string {
+  do opened++;
+  while (conversations.has(`${opened}`));
+  return `${opened}`;
 }
 
 /**

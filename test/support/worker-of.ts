@@ -1,4 +1,5 @@
 import { DefaultLogger, Runtime } from '@temporalio/worker';
+import type { ApprovalHook } from '../../src/activities/index.js';
 import type { WorkerLimits } from '../../src/config.js';
 import type { Simulator } from '../../src/simulator/index.js';
 import { createAipWorker } from '../../src/worker.js';
@@ -21,6 +22,8 @@ export interface WorkerSettings {
   identity?: string;
   /** Default: the bundle of the jest run. */
   workflowBundlePath?: string;
+  /** Told of approvals that wait. */
+  onApproval?: ApprovalHook;
 }
 
 /** A worker in this process. */
@@ -60,6 +63,7 @@ export async function startWorkerOf(
     {
       workflowBundlePath: settings.workflowBundlePath ?? (await workflowBundle()).codePath,
       workflowOptions: maxCachedWorkflows === undefined ? {} : { maxCachedWorkflows },
+      ...(settings.onApproval !== undefined && { onApproval: settings.onApproval }),
     },
   );
   const ended = worker.run();

@@ -5,7 +5,6 @@ import {
   ApplicationFailure,
   CancellationScope,
   CancelledFailure,
-  condition,
   continueAsNew,
   isCancellation,
   setCurrentDetails,
@@ -21,6 +20,8 @@ import {
   automationStatusQuery,
   type AutomationTotals,
 } from '../../protocol/automation.js';
+import { FAILURE_TYPES } from '../../protocol/failures.js';
+import { jsonBytes } from '../../protocol/json-size.js';
 import type { JsonObject, JsonValue, StepPath } from '../../protocol/plan.js';
 import { searchAttributeKeys } from '../../protocol/search-attributes.js';
 import { ApprovalDesk } from '../approval.js';
@@ -30,9 +31,10 @@ import { evaluate } from './expressions.js';
 import { type BlockFrame, newBlock, newScope, type ScopeMemory } from './frames.js';
 import { mentionedIn } from './mentions.js';
 import { type ConversationMemory, PlanConversations } from './plan-conversations.js';
-import { KeptBytes, Scope } from './scope.js';
-import { PlanEnd, RollingOver, StepError } from './step-error.js';
-import { type StepRecord, StepTree } from './step-tree.js';
+import { Rest } from './rest.js';
+import { KeptBytes, KeptValues, Scope } from './scope.js';
+import { Jump, PlanEnd, RollingOver, StepError } from './step-error.js';
+import { type SavedRecord, StepTree } from './step-tree.js';
 
 /** Everything that an automation takes along into its next run. JSON by type. */
 interface AutomationSnapshot {
@@ -40,7 +42,7 @@ interface AutomationSnapshot {
   scope: ScopeMemory;
   vars: JsonObject;
   conversations: Record<string, ConversationMemory>;
-  steps: Record<StepPath, StepRecord>;
+  steps: Record<StepPath, SavedRecord>;
   decisions: ApprovalAnswer[];
   totals: AutomationTotals;
   /** ISO 8601. */
@@ -48,8 +50,8 @@ interface AutomationSnapshot {
   runs: number;
 }
 
-/** How long a roll-over waits for hooks to be told (`notifyApproval`). */
-const TELLING_MS = 60_000;
+/** JSON bytes of what a run is started with; Temporal takes 2 MiB, and a codec may make more of it. */
+const MOST_INPUT_BYTES = 1_536 * 1024;
 
 /** Runs a plan; see `protocol/automation.ts` for its messages. Its steps go on where they were, whatever dies. */
 export async function automationWorkflow(input: AutomationInput): Promise<AutomationResult> {
@@ -95,11 +97,11 @@ class AutomationRun {
       conversations: this.#conversations,
       desk: this.#desk,
       tree: this.#tree,
-      vars: memory.vars,
+      vars: new KeptValues(memory.vars, kept),
       kept,
       totals: memory.totals,
       maxSteps: plan.maxSteps,
-      isRolling: () => this.#isRolling(),
+      rest: new Rest(() => this.#isRolling()),
       isMentioned: (id) => id !== undefined && mentioned(id),
       onChange: () => this.#describe(),
     });
@@ -115,12 +117,12 @@ class AutomationRun {
       this.#end('closed');
       return { ...(output !== undefined && { output }), totals: this.#memory.totals };
     } catch (error) {
-      if (error instanceof RollingOver) return this.#rollOver();
-      if (isCancellation(error) && CancellationScope.current().consideredCancelled) {
+      const isCancelled = CancellationScope.current().consideredCancelled;
+      if (isCancelled && (isCancellation(error) || error instanceof RollingOver)) {
         this.#end('cancelled');
         throw new CancelledFailure('The automation was cancelled');
       }
-      const failure = failureOf(error);
+      const failure = error instanceof RollingOver ? await this.#rollOver() : failureOf(error);
       if (failure === undefined) throw error;
       this.#end('failed');
       throw failure;
@@ -144,8 +146,8 @@ class AutomationRun {
     return this.#rolling;
   }
 
-  async #rollOver(): Promise<never> {
-    await condition(() => !this.#desk.isNotifying, TELLING_MS);
+  /** Nothing is waited for here: what came meanwhile, a decision or a cancel, would be lost. @returns Why it cannot. */
+  async #rollOver(): Promise<ApplicationFailure> {
     const snapshot: AutomationSnapshot = {
       ...this.#memory,
       conversations: this.#conversations.snapshot(),
@@ -153,11 +155,18 @@ class AutomationRun {
       decisions: this.#desk.decisions,
       runs: this.#memory.runs + 1,
     };
-    return continueAsNew<typeof automationWorkflow>({ ...this.input, snapshot: snapshot as unknown as JsonObject });
+    const input: AutomationInput = { ...this.input, snapshot: snapshot as unknown as JsonObject };
+    const bytes = jsonBytes(input);
+    if (bytes <= MOST_INPUT_BYTES) return continueAsNew<typeof automationWorkflow>(input);
+    const message =
+      `The plan failed: it cannot go on in a new run, as that would begin with ${bytes} bytes of JSON, more than ${MOST_INPUT_BYTES}; ` +
+      'give conversations smaller parameters, do fewer items at once, or make a shorter plan';
+    return ApplicationFailure.nonRetryable(message, FAILURE_TYPES.planStateTooLarge);
   }
 
   #end(state: 'closed' | 'cancelled' | 'failed'): void {
     this.#state = 'finished';
+    this.#tree.close(Date.now());
     upsertSearchAttributes([{ key: searchAttributeKeys.state, value: state }]);
     this.#describe();
   }
@@ -225,6 +234,10 @@ function newMemory(): AutomationSnapshot {
 function failureOf(error: unknown): ApplicationFailure | undefined {
   if (error instanceof PlanEnd) {
     return ApplicationFailure.nonRetryable(`The plan failed: ${error.message}`, error.error.errorName);
+  }
+  if (error instanceof Jump) {
+    const message = `The plan failed: it goes on with ${error.target} after an error, but no step there has this id`;
+    return ApplicationFailure.nonRetryable(message, FAILURE_TYPES.invalidInput);
   }
   if (!(error instanceof StepError)) return undefined;
   const { place, message } = error;

@@ -2,13 +2,15 @@
  * Does the steps of a plan.
  *
  * 1. Frames say where the plan stands; they are changed here alone, and hold it whole whenever nothing runs.
- * 2. To roll over, no step is begun any more, what waits comes to rest, and exchanges in flight go on to their end: `RollingOver`
- *    comes up through all blocks, and the next run goes on in the same frames.
+ * 2. To roll over, no step is begun any more, exchanges in flight go on to their end, and then what waits comes to rest (`Rest`):
+ *    `RollingOver` comes up through all blocks, and the next run goes on in the same frames.
  * 3. Everything that is done at once is waited for, also when one of it fails: nothing is left behind.
  */
 import { CancellationScope, CancelledFailure, isCancellation, sleep } from '@temporalio/workflow';
 import { FAILURE_TYPES } from '../../protocol/failures.js';
+import { LONGEST_MS } from '../../protocol/duration.js';
 import {
+  blocksOf,
   type ForEachStep,
   type IfStep,
   type JsonValue,
@@ -19,7 +21,7 @@ import {
 import { durationText } from './step-tree.js';
 import { evaluate, holds } from './expressions.js';
 import { type BlockFrame, type ForEachFrame, newBlock, newScope, type StepFrame } from './frames.js';
-import { itemsOf, type LeafStep, LeafSteps, type LeafTools, type Work } from './leaf-steps.js';
+import { itemsOf, LeafSteps, type LeafTools, type Work } from './leaf-steps.js';
 import type { Scope } from './scope.js';
 import { Jump, passesThrough, PlanEnd, RollingOver, StepError, stepErrorOf } from './step-error.js';
 
@@ -89,11 +91,14 @@ export class Engine {
     tools.onChange();
     const work: Work = { step, path, frame, scope };
     try {
-      const result = await this.withinDeadline(step.deadlineMs, frame.startedMs, path, () => this.#tries(work));
+      const result = await this.withinDeadline(step.deadlineMs, frame.startedMs, path, () =>
+        blocksOf(step).length > 0 ? this.#tries(work) : this.#atWork(() => this.#tries(work)),
+      );
       if (step.id !== undefined && result !== undefined && this.tools.isMentioned(step.id)) scope.keep(step.id, result);
       tree.end(path, 'done', Date.now());
     } catch (error) {
       if (error instanceof RollingOver) throw error;
+      this.#leaveConversations(work);
       this.#ended(work, error);
     } finally {
       tools.onChange();
@@ -103,7 +108,7 @@ export class Engine {
   /** @throws RollingOver, CancelledFailure, PlanEnd */
   #begin(path: StepPath): StepFrame {
     const { tree, totals, maxSteps } = this.tools;
-    if (this.tools.isRolling()) throw new RollingOver();
+    if (this.tools.rest.isRolling()) throw new RollingOver();
     if (CancellationScope.current().consideredCancelled) throw new CancelledFailure('The plan was cancelled');
     if (totals.steps >= maxSteps) {
       const message = `The plan has begun ${maxSteps} steps, as many as it may (maxSteps); does it jump back for ever?`;
@@ -148,7 +153,9 @@ export class Engine {
     const { retries, delayMs, backoff } = step.onError ?? { retries: 0, delayMs: 0, backoff: 1 };
     for (;;) {
       if (frame.retryMs !== undefined) {
-        await this.#leaves.pause(path, frame.retryMs, `its next try (${frame.retries} of ${retries})`);
+        const { retryMs } = frame;
+        const pause = () => this.#leaves.pause(path, retryMs, `its next try (${frame.retries} of ${retries})`);
+        await (blocksOf(step).length > 0 ? this.#atWork(pause) : pause());
         delete frame.retryMs;
       }
       try {
@@ -158,7 +165,8 @@ export class Engine {
         const failure = stepErrorOf(error);
         if (frame.retries >= retries) throw failure;
         this.tools.tree.fail(path, failure.error);
-        beginAgain(frame, Date.now() + delayMs * backoff ** frame.retries);
+        this.#leaveConversations(work);
+        beginAgain(frame, Date.now() + Math.min(LONGEST_MS, delayMs * backoff ** frame.retries));
       }
     }
   }
@@ -179,17 +187,23 @@ export class Engine {
       case 'batch':
       case 'set':
       case 'fail':
-        return this.#leaf({ step, ...rest });
+        return this.#leaves.run({ step, ...rest });
     }
   }
 
-  async #leaf(work: Work<LeafStep>): Promise<JsonValue | undefined> {
+  /** What is at work, and holds no other steps that are. */
+  async #atWork<T>(work: () => Promise<T>): Promise<T> {
     const ceases = this.tools.tree.work();
     try {
-      return await this.#leaves.run(work);
+      return await this.tools.rest.busy(work);
     } finally {
       ceases();
     }
+  }
+
+  /** Of items that were at rest when something else failed: another try is not to go on in their sessions. */
+  #leaveConversations({ step, path, scope }: Work): void {
+    if (blocksOf(step).length > 0) this.tools.conversations.drop(`${scope.key}${path}`);
   }
 
   async #if({ step, path, frame, scope }: Work<IfStep>): Promise<undefined> {
@@ -219,6 +233,8 @@ export class Engine {
       kept.add(items);
       frame.forEach = { items, next: 0, failed: 0, results: [], active: {} };
       tree.addItems(path, items.length);
+    } else {
+      for (const value of keptOf(frame.forEach)) kept.count(value);
     }
     const each = frame.forEach;
     const resumed = Object.keys(each.active).map(Number);
@@ -226,7 +242,7 @@ export class Engine {
       const again = resumed.shift();
       if (again !== undefined) return again;
       if (each.next >= each.items.length) return undefined;
-      if (this.tools.isRolling()) throw new RollingOver();
+      if (this.tools.rest.isRolling()) throw new RollingOver();
       const index = each.next++;
       each.active[index] = { block: newBlock(), scope: newScope() };
       return index;
@@ -245,14 +261,13 @@ export class Engine {
       throw error;
     } finally {
       if (!isAtRest) {
-        kept.remove(each.items);
-        for (const result of each.results) kept.remove(result);
+        for (const value of keptOf(each)) kept.remove(value);
       }
     }
   }
 
   async #item({ step, path, scope }: Work<ForEachStep>, each: ForEachFrame, index: number): Promise<void> {
-    const { kept, conversations } = this.tools;
+    const { kept, conversations, tree } = this.tools;
     const frame = (each.active[index] ??= { block: newBlock(), scope: newScope() });
     const inner = scope.ofItem({
       ...{ path, index },
@@ -263,14 +278,17 @@ export class Engine {
     let isAtRest = false;
     try {
       await this.block(step.do, frame.block, `${path}.do`, inner);
-      if (step.collect === undefined) return;
-      const result = (await evaluate(step.collect, inner.context())) ?? null;
-      kept.add(result);
-      put(each.results, index, result);
+      if (step.collect !== undefined) {
+        const result = (await evaluate(step.collect, inner.context())) ?? null;
+        if (result !== null) kept.add(result);
+        put(each.results, index, result);
+      }
+      tree.endItem(path, false);
     } catch (error) {
       isAtRest = error instanceof RollingOver;
       if (passesThrough(error)) throw error;
       const failure = stepErrorOf(error);
+      tree.endItem(path, true);
       if (step.onItemError === 'stop') throw failure;
       each.failed++;
       if (step.collect !== undefined) put(each.results, index, null);
@@ -290,6 +308,12 @@ function beginAgain(frame: StepFrame, retryMs: number): void {
   for (const key of Object.keys(frame)) delete frame[key as keyof StepFrame];
   Object.assign(frame, { startedMs, retries: retries + 1, retryMs } satisfies StepFrame);
 }
+
+/** What of it is held against the plan's bytes. */
+const keptOf = ({ items, results }: ForEachFrame): JsonValue[] => [
+  items,
+  ...results.filter((result) => result !== null),
+];
 
 function put(results: JsonValue[], index: number, value: JsonValue): void {
   while (results.length <= index) results.push(null);

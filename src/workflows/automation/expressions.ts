@@ -18,13 +18,11 @@ const MOST_COMPILED = 500;
 const ON_EVALUATE = Symbol.for('jsonata.__evaluate_entry') as unknown as string;
 
 const compiled = new Map<string, CompiledExpression>();
-let evaluations = 0;
 
 /** What an expression comes to, as JSON; undefined where there is nothing. @throws StepError `ExpressionFailed` */
 export async function evaluate(expression: Expression, context: JsonObject): Promise<JsonValue | undefined> {
   try {
     const program = await compile(expression);
-    evaluations = 0;
     const value: unknown = await program.evaluate(context);
     const json = JSON.stringify(value);
     if (json !== undefined && jsonBytes(value) > PLAN_LIMITS.stateBytes) {
@@ -97,8 +95,10 @@ async function compile(expression: Expression): Promise<CompiledExpression> {
   // Evaluated when it is first needed: it takes a millisecond, which workflows that have no plan need not pay.
   const { default: jsonata } = await import(/* webpackMode: "eager" */ 'jsonata');
   const program = jsonata(expression, { stack: MOST_DEPTH, sequence: MOST_ITEMS });
-  program.assign(ON_EVALUATE, () => {
-    if (++evaluations > MOST_EVALUATIONS) throw new Error('it goes on for too long');
+  // Counted for each evaluation by itself: those of items that are done at once take turns.
+  program.assign(ON_EVALUATE, (_part: unknown, _input: unknown, { base }: { base: { evaluations?: number } }) => {
+    base.evaluations = (base.evaluations ?? 0) + 1;
+    if (base.evaluations > MOST_EVALUATIONS) throw new Error('it goes on for too long');
   });
   if (compiled.size >= MOST_COMPILED) compiled.clear();
   compiled.set(expression, program);

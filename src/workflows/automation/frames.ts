@@ -21,7 +21,7 @@ export interface StepFrame {
   retries: number;
   /** While it waits for its next try (milliseconds since the epoch). */
   retryMs?: number;
-  approval?: Partial<ApprovalMemory>;
+  approval?: ApprovalMemory;
   /** `wait`: until when (milliseconds since the epoch). */
   untilMs?: number;
   forEach?: ForEachFrame;

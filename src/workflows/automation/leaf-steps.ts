@@ -1,9 +1,9 @@
 /** The steps that hold no others. */
-import { CancellationScope, condition, sleep, workflowInfo } from '@temporalio/workflow';
+import { workflowInfo } from '@temporalio/workflow';
 import type { ExchangeOutcome } from '../../protocol/exchange.js';
 import type { AutomationTotals } from '../../protocol/automation.js';
 import { batchWorkflowId, type RowOutcome } from '../../protocol/batch.js';
-import { durationMs } from '../../protocol/duration.js';
+import { durationMs, LONGEST_MS } from '../../protocol/duration.js';
 import { FAILURE_TYPES } from '../../protocol/failures.js';
 import { jsonBytes } from '../../protocol/json-size.js';
 import {
@@ -20,14 +20,16 @@ import {
   type StepPath,
   type WaitStep,
 } from '../../protocol/plan.js';
-import type { ApprovalDesk } from '../approval.js';
+import { type ApprovalDesk, newApproval } from '../approval.js';
 import { askJson } from '../ask-json.js';
 import { answerOf, type Message } from '../conversation-in-code.js';
 import { type BatchRowInput, runBatch } from '../run-batch.js';
+import { waitUntil } from '../wait-until.js';
 import { evaluate, renderJson, renderText } from './expressions.js';
 import type { StepFrame } from './frames.js';
 import { type PlanConversations, renderParameters } from './plan-conversations.js';
-import type { KeptBytes, Scope } from './scope.js';
+import type { Rest } from './rest.js';
+import type { KeptBytes, KeptValues, Scope } from './scope.js';
 import { PlanEnd, RollingOver, StepError } from './step-error.js';
 import type { StepTree } from './step-tree.js';
 
@@ -47,11 +49,10 @@ export interface LeafTools {
   conversations: PlanConversations;
   desk: ApprovalDesk;
   tree: StepTree;
-  vars: JsonObject;
+  vars: KeptValues;
   kept: KeptBytes;
   totals: AutomationTotals;
-  /** The run is about to roll over: what waits comes to rest. */
-  isRolling(): boolean;
+  rest: Rest;
   /** Whether anything in the plan looks at what this step results in. */
   isMentioned(id: string | undefined): boolean;
   onChange(): void;
@@ -90,33 +91,26 @@ export class LeafSteps {
     if (leftMs <= 0) return;
     const shown = this.tools.tree.wait(path, { waitingFor, untilMs });
     this.tools.onChange();
-    const timer = new CancellationScope({ cancellable: true });
-    let isOver = false;
-    timer
-      .run(() => sleep(leftMs, { summary: `${path}: ${waitingFor}` }))
-      .then(
-        () => (isOver = true),
-        () => undefined,
-      );
     try {
-      await condition(() => isOver || this.tools.isRolling());
-      if (!isOver) throw new RollingOver();
+      const isHeld = await this.tools.rest.wait((isHeld) => waitUntil(isHeld, leftMs, `${path}: ${waitingFor}`));
+      if (isHeld) throw new RollingOver();
     } finally {
-      timer.cancel();
       shown();
     }
   }
 
   async #ask({ step, path, scope }: Work<AskStep>): Promise<JsonValue> {
-    const { ask, message } = await this.#asking(step, path, scope);
-    const outcome = await ask(message);
+    const { conversation, message } = await this.#asking(step, path, scope);
+    const outcome = await conversation.ask(message);
     return { answer: answerOf(outcome), ...resultOf(outcome), tokens: outcome.result?.totalTokensUsed ?? 0 };
   }
 
   async #askJson({ step, path, scope }: Work<AskJsonStep>): Promise<JsonValue> {
-    const { ask, message } = await this.#asking(step, path, scope);
+    const { conversation, message } = await this.#asking(step, path, scope);
     const { schema, maxAttempts } = step;
-    const { json, outcome, attempts, tokens } = await askJson<JsonValue>({ ask }, { message, schema, maxAttempts });
+    const { json, outcome, attempts, tokens } = await askJson<JsonValue>(conversation, {
+      ...{ message, schema, maxAttempts },
+    });
     return { json, answer: answerOf(outcome), ...resultOf(outcome), attempts, tokens };
   }
 
@@ -144,31 +138,34 @@ export class LeafSteps {
       else totals.answered++;
       return outcome;
     };
-    return { ask, message };
+    const counted = {
+      ask,
+      get isBusy() {
+        return conversation.isBusy;
+      },
+    };
+    return { conversation: counted, message };
   }
 
   async #approve({ step, path, frame, scope }: Work<ApproveStep>): Promise<JsonValue> {
-    const { desk, tree } = this.tools;
+    const { desk, tree, rest } = this.tools;
     const approvalId = `${step.id ?? path}${scope.mark}`;
     const message = await renderText(step.message, scope.context());
-    frame.approval ??= {};
-    const untilMs = step.waitMs === undefined ? undefined : frame.startedMs + step.waitMs;
+    const memory = (frame.approval ??= newApproval());
+    const untilMs = step.waitMs === undefined ? undefined : Date.parse(memory.askedAt) + step.waitMs;
     const shown = tree.wait(path, {
       waitingFor: `approval ${approvalId}`,
       ...(untilMs !== undefined && { untilMs }),
     });
     try {
-      const answer = await desk.wait(
-        {
-          message,
-          approvalId,
-          ...(step.waitMs !== undefined && { waitMs: step.waitMs }),
-          ...(step.default !== undefined && { default: step.default }),
-          ...(step.remindEveryMs !== undefined && { remindEveryMs: step.remindEveryMs }),
-        },
-        frame.approval,
-        () => this.tools.isRolling(),
-      );
+      const options = {
+        message,
+        approvalId,
+        ...(step.waitMs !== undefined && { waitMs: step.waitMs }),
+        ...(step.default !== undefined && { default: step.default }),
+        ...(step.remindEveryMs !== undefined && { remindEveryMs: step.remindEveryMs }),
+      };
+      const answer = await rest.wait((isHeld) => desk.wait(options, memory, isHeld));
       if (answer === undefined) throw new RollingOver();
       const approved = answer.decision === 'approve';
       if (approved || step.continueWhenRejected) return { ...answer, approved };
@@ -226,16 +223,11 @@ export class LeafSteps {
   }
 
   async #set({ step, scope }: Work<SetStep>): Promise<undefined> {
-    const { vars, kept } = this.tools;
+    const { vars } = this.tools;
     const context = scope.context();
     const values: [string, JsonValue][] = [];
     for (const [name, template] of Object.entries(step.set)) values.push([name, await renderJson(template, context)]);
-    for (const [name, value] of values) {
-      kept.remove(vars[name]);
-      delete vars[name];
-      kept.add(value);
-      vars[name] = value;
-    }
+    for (const [name, value] of values) vars.keep(name, value);
   }
 
   async #fail({ step, scope }: Work<FailStep>): Promise<never> {
@@ -253,24 +245,18 @@ function resultOf({ status, result, sessionRid }: ExchangeOutcome): JsonObject {
   };
 }
 
+/** ISO 8601, a time with its zone: without one it would be another time on every worker. */
+const TIME = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d))?$/;
+
 async function untilOf({ wait }: WaitStep, context: JsonObject): Promise<number> {
   if ('forMs' in wait) return Date.now() + wait.forMs;
-  if ('for' in wait) {
-    const text = await renderText(wait.for, context);
-    const ms = durationMs(text);
-    if (ms !== undefined) return Date.now() + ms;
-    throw StepError.of(
-      FAILURE_TYPES.expressionFailed,
-      `Cannot wait for "${text.slice(0, 60)}": it is no duration like 3d or PT10M`,
-    );
-  }
-  const text = await renderText(wait.until, context);
-  const time = Date.parse(text);
-  if (!Number.isNaN(time)) return time;
-  throw StepError.of(
-    FAILURE_TYPES.expressionFailed,
-    `Cannot wait until "${text.slice(0, 60)}": it is no ISO 8601 time`,
-  );
+  const text = (await renderText('for' in wait ? wait.for : wait.until, context)).trim();
+  const untilMs = 'for' in wait ? Date.now() + (durationMs(text) ?? NaN) : TIME.test(text) ? Date.parse(text) : NaN;
+  if (untilMs <= Date.now() + LONGEST_MS) return untilMs;
+  const what = `Cannot wait ${'for' in wait ? 'for' : 'until'} "${text.slice(0, 60)}"`;
+  const expected = 'for' in wait ? 'duration like 3d or PT10M' : 'ISO 8601 time with its zone, as 2026-12-01T08:00:00Z';
+  const why = Number.isNaN(untilMs) ? `it is no ${expected}` : 'that is more than ten years from now';
+  throw StepError.of(FAILURE_TYPES.expressionFailed, `${what}: ${why}`);
 }
 
 /** An expression's array (what is no array is one of its own, nothing is none), or a list with its templates rendered. */

@@ -47,11 +47,11 @@ export class PlanConversations {
     return opening;
   }
 
-  /** Of an item of a `forEach` that has ended. */
-  drop(scopeKey: string): void {
-    for (const [key, { conversation }] of this.#open) {
-      if (!key.startsWith(scopeKey)) continue;
-      this.#open.delete(key);
+  /** Of an item of a `forEach` that has ended, or of all of a step. */
+  drop(key: string): void {
+    for (const [name, { conversation }] of this.#open) {
+      if (!name.startsWith(key)) continue;
+      this.#open.delete(name);
       void conversation.close();
     }
   }

@@ -27,12 +27,42 @@ export class KeptBytes {
     this.#bytes += bytes;
   }
 
+  /** Of the run before: there is room for it. */
+  count(value: unknown): void {
+    this.#bytes += sizeOf(value);
+  }
+
   remove(value: unknown): void {
     this.#bytes -= sizeOf(value);
   }
 }
 
 const sizeOf = (value: unknown): number => (value === undefined ? 0 : jsonBytes(value));
+
+/** Named values (results of steps, variables), and the bytes of them. */
+export class KeptValues {
+  constructor(
+    private readonly values: JsonObject,
+    private readonly kept: KeptBytes,
+  ) {
+    for (const [name, value] of Object.entries(values)) kept.count({ [name]: value });
+  }
+
+  /** @throws StepError `PlanStateTooLarge`; the name has no value then. */
+  keep(name: string, value: JsonValue): void {
+    const before = this.values[name];
+    if (before !== undefined) {
+      this.kept.remove({ [name]: before });
+      delete this.values[name];
+    }
+    this.kept.add({ [name]: value });
+    this.values[name] = value;
+  }
+
+  drop(): void {
+    for (const [name, value] of Object.entries(this.values)) this.kept.remove({ [name]: value });
+  }
+}
 
 /** What makes a scope. */
 export interface ScopeParts {
@@ -50,11 +80,13 @@ export interface ScopeParts {
 
 /** What steps see: the results of those before them, in their own scope and those around it. */
 export class Scope {
+  readonly #results: KeptValues;
+
   constructor(
     private readonly parts: ScopeParts,
     private readonly kept: KeptBytes,
   ) {
-    kept.add(parts.memory.steps);
+    this.#results = new KeptValues(parts.memory.steps, kept);
   }
 
   get key(): string {
@@ -91,13 +123,7 @@ export class Scope {
 
   /** @throws StepError `PlanStateTooLarge` */
   keep(id: string, result: JsonValue): void {
-    const { steps } = this.parts.memory;
-    if (Object.hasOwn(steps, id)) {
-      this.kept.remove(steps[id]);
-      delete steps[id];
-    }
-    this.kept.add(result);
-    steps[id] = result;
+    this.#results.keep(id, result);
   }
 
   /** The last failure that the plan went on after. */
@@ -107,6 +133,6 @@ export class Scope {
 
   /** It is over: what it kept is gone. */
   drop(): void {
-    this.kept.remove(this.parts.memory.steps);
+    this.#results.drop();
   }
 }

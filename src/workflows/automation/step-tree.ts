@@ -4,7 +4,6 @@ import type { ExchangeError } from '../../protocol/exchange.js';
 import { blocksOf, type Plan, type PlanStep, type StepPath } from '../../protocol/plan.js';
 import { summaryLine } from '../../protocol/summary-line.js';
 
-/** Short, as it is carried along for each step that was ever begun. */
 export interface StepRecord {
   begun: number;
   done: number;
@@ -17,8 +16,13 @@ export interface StepRecord {
   finishedMs?: number;
   /** Items of a `forEach`, of all its begins. */
   items?: number;
+  itemsEnded?: number;
+  itemsFailed?: number;
   error?: ExchangeError;
 }
+
+/** As it is carried along for each step that was ever begun: without what is nought. */
+export type SavedRecord = Partial<StepRecord> & Pick<StepRecord, 'startedMs'>;
 
 /** What a step waits for. */
 export interface StepWait {
@@ -29,44 +33,68 @@ export interface StepWait {
 
 export type StepEnd = 'done' | 'failed' | 'skipped' | 'cancelled';
 
-/** Characters of an error that are carried along; the whole stands at the failed activity. */
-const ERROR_CHARACTERS = 300;
+/** Characters of an error that are carried along, and of all errors together: the newest. The whole stands at the failed activity. */
+const ERROR_CHARACTERS = { each: 300, all: 15_000 } as const;
+
+const NOTHING_YET = { begun: 0, done: 0, failed: 0, skipped: 0, cancelled: 0, tokens: 0 };
 
 export class StepTree {
   readonly #records: Map<StepPath, StepRecord>;
   /** By path, of those that wait now: the newest last. */
   readonly #waits = new Map<StepPath, StepWait[]>();
+  /** By path, of steps that hold no others, until they change: a plan may have thousands, and is looked at with every step. */
+  readonly #known = new Map<StepPath, StepStatus>();
   /** Steps at work that hold no others. */
   #activeLeaves = 0;
 
   constructor(
     private readonly plan: Plan,
-    records: Record<StepPath, StepRecord> = {},
+    records: Record<StepPath, SavedRecord> = {},
   ) {
-    this.#records = new Map(Object.entries(records));
+    this.#records = new Map(Object.entries(records).map(([path, record]) => [path, { ...NOTHING_YET, ...record }]));
   }
 
-  snapshot(): Record<StepPath, StepRecord> {
-    return Object.fromEntries(this.#records);
+  snapshot(): Record<StepPath, SavedRecord> {
+    const newestFirst = [...this.#records].sort(
+      ([, one], [, other]) => (other.finishedMs ?? 0) - (one.finishedMs ?? 0),
+    );
+    let characters = 0;
+    return Object.fromEntries(
+      newestFirst.map(([path, { error, startedMs, ...record }]) => {
+        const counts = Object.entries(record).filter(([, count]) => count !== 0);
+        characters += error?.message.length ?? 0;
+        const message = characters > ERROR_CHARACTERS.all ? '' : (error?.message ?? '');
+        const saved = {
+          startedMs,
+          ...Object.fromEntries(counts),
+          ...(error !== undefined && { error: { ...error, message } }),
+        };
+        return [path, saved];
+      }),
+    );
+  }
+
+  /** The plan has ended: what had come to rest for a new run goes on no more. */
+  close(nowMs: number): void {
+    this.#known.clear();
+    for (const [path, record] of this.#records) {
+      const active = this.#activeOf(path);
+      if (active <= 0) continue;
+      record.cancelled += active;
+      record.finishedMs = nowMs;
+    }
   }
 
   begin(path: StepPath, nowMs: number): void {
+    this.#known.delete(path);
     const record = this.#records.get(path);
     if (record === undefined) {
-      this.#records.set(path, {
-        begun: 1,
-        done: 0,
-        failed: 0,
-        skipped: 0,
-        cancelled: 0,
-        tokens: 0,
-        startedMs: nowMs,
-      });
+      this.#records.set(path, { ...NOTHING_YET, begun: 1, startedMs: nowMs });
     } else record.begun++;
   }
 
   end(path: StepPath, end: StepEnd, nowMs: number, error?: ExchangeError): void {
-    const record = this.#records.get(path);
+    const record = this.#changing(path);
     if (record === undefined) return;
     record[end]++;
     record.finishedMs = nowMs;
@@ -75,18 +103,25 @@ export class StepTree {
 
   /** A try failed; another may come. */
   fail(path: StepPath, { parameters: _, message, ...error }: ExchangeError): void {
-    const record = this.#records.get(path);
-    if (record !== undefined) record.error = { ...error, message: message.slice(0, ERROR_CHARACTERS) };
+    const record = this.#changing(path);
+    if (record !== undefined) record.error = { ...error, message: message.slice(0, ERROR_CHARACTERS.each) };
   }
 
   addTokens(path: StepPath, tokens: number): void {
-    const record = this.#records.get(path);
+    const record = this.#changing(path);
     if (record !== undefined) record.tokens += tokens;
   }
 
   addItems(path: StepPath, items: number): void {
-    const record = this.#records.get(path);
+    const record = this.#changing(path);
     if (record !== undefined) record.items = (record.items ?? 0) + items;
+  }
+
+  endItem(path: StepPath, isFailed: boolean): void {
+    const record = this.#changing(path);
+    if (record === undefined) return;
+    record.itemsEnded = (record.itemsEnded ?? 0) + 1;
+    record.itemsFailed = (record.itemsFailed ?? 0) + (isFailed ? 1 : 0);
   }
 
   /** Counts a step that holds no others as at work, until the function that it gives is called. */
@@ -97,8 +132,10 @@ export class StepTree {
 
   /** Shows what a step waits for, until the function that it gives is called. */
   wait(path: StepPath, wait: StepWait): () => void {
+    this.#known.delete(path);
     this.#waits.set(path, [...(this.#waits.get(path) ?? []), wait]);
     return () => {
+      this.#known.delete(path);
       const left = (this.#waits.get(path) ?? []).filter((one) => one !== wait);
       if (left.length === 0) this.#waits.delete(path);
       else this.#waits.set(path, left);
@@ -119,6 +156,11 @@ export class StepTree {
     return this.#statusOf(this.plan.steps, 'steps');
   }
 
+  #changing(path: StepPath): StepRecord | undefined {
+    this.#known.delete(path);
+    return this.#records.get(path);
+  }
+
   #activeOf(path: StepPath): number {
     const record = this.#records.get(path);
     return record === undefined ? 0 : record.begun - record.done - record.failed - record.skipped - record.cancelled;
@@ -131,7 +173,10 @@ export class StepTree {
         branch: key.replace(/^parallel\./, ''),
         steps: this.#statusOf(inner, `${path}.${key}`),
       }));
-      return this.#one(step, path, children);
+      if (children.length > 0) return this.#one(step, path, children);
+      const status = this.#known.get(path) ?? this.#one(step, path, []);
+      this.#known.set(path, status);
+      return status;
     });
   }
 
@@ -152,7 +197,11 @@ export class StepTree {
       tokens: (record?.tokens ?? 0) + inner,
       ...(record !== undefined && { startedAt: new Date(record.startedMs).toISOString() }),
       ...(record?.finishedMs !== undefined && { finishedAt: new Date(record.finishedMs).toISOString() }),
-      ...(record?.items !== undefined && { items: record.items }),
+      ...(record?.items !== undefined && {
+        items: record.items,
+        itemsEnded: record.itemsEnded ?? 0,
+        itemsFailed: record.itemsFailed ?? 0,
+      }),
       ...(record?.error !== undefined && { error: record.error }),
       ...(wait !== undefined && { waitingFor: wait.waitingFor }),
       ...(wait?.untilMs !== undefined && { waitingUntil: new Date(wait.untilMs).toISOString() }),

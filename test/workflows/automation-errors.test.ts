@@ -1,0 +1,145 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import {
+  ask,
+  askedOf,
+  failureOf,
+  forEach,
+  onError,
+  outputOf,
+  parallel,
+  planOf,
+  run,
+  runningOf,
+  set,
+  stepsByPath,
+  wait,
+  when,
+} from '../support/automation-stage.js';
+import { startRig, type Rig, until } from '../support/rig.js';
+
+let rig: Rig;
+beforeAll(async () => {
+  rig = await startRig();
+});
+afterAll(() => rig.close());
+afterEach(() => {
+  rig.simulator.setFaults([]);
+  rig.simulator.reset();
+});
+
+const FAILS = '[fail AgentIterationsExceededLimit]';
+
+describe('onError', () => {
+  test('tries again after a pause, and then skips, stops or goes on elsewhere', async () => {
+    const failing = (words: string, then: 'skip' | 'stop' | { goto: string }) =>
+      ask(`${words} {{ run.id }} ${FAILS}`, { id: words, ...onError(then, 2) });
+    const plan = planOf(
+      [
+        failing('skipped', 'skip'),
+        set({ skipped: '{{ steps.skipped.status }}', why: '{{ error.errorName }}', where: '{{ error.step }}' }),
+        failing('jumps', { goto: 'end' }),
+        ask('Passed over {{ run.id }}'),
+        set({ end: '{{ error.step }}' }, { id: 'end' }),
+        failing('stops', 'stop'),
+      ],
+      {},
+    );
+    const started = await run(rig, plan);
+    expect(await started.failure()).toMatchObject({ message: expect.stringContaining('Step steps[5] (stops) failed') });
+    expect(askedOf(rig, started.id).map(({ text }) => text.split(' ')[0])).toEqual(
+      ['skipped', 'jumps', 'stops'].flatMap((word) => [word, word, word]),
+    );
+    expect((await started.status()).steps.map(({ state }) => state)).toEqual([
+      ...['skipped', 'done', 'failed', 'pending', 'done', 'failed'],
+    ]);
+    const output = await outputOf(rig, { ...plan, steps: plan.steps.slice(0, 5), output: 'vars' });
+    expect(output).toEqual({
+      skipped: 'skipped',
+      why: 'AgentIterationsExceededLimit',
+      where: 'steps[0] (skipped)',
+      end: 'steps[2] (jumps)',
+    });
+  });
+
+  test('says while it waits for its next try, and however far off that is', async () => {
+    const plan = planOf(
+      [
+        parallel({
+          a: [ask(FAILS, { onError: { retries: 100, delayMs: 3_000_000, backoff: 1e9, then: 'stop' } })],
+          b: [ask('{{ run.id }} [takes 1s]', { conversation: 'b' })],
+        }),
+      ],
+      { conversations: { main: {}, b: {} } },
+    );
+    const started = await run(rig, plan);
+    await until('both are on', async () => {
+      const { waitingFor } = stepsByPath(await started.status())['steps[0].parallel.a[0]'] ?? {};
+      return waitingFor !== undefined && runningOf(rig, started.id).length === 1;
+    });
+    // Something runs yet.
+    expect((await started.status()).state).toBe('running');
+    await until('all of it waits', async () => (await started.status()).state === 'waiting');
+    expect((await started.status()).waitingFor).toBe('its next try (1 of 100)');
+    await started.handle.cancel();
+    expect(await started.isCancelled()).toBe(true);
+  });
+
+  test('a jump backward ends at maxSteps, one forward leaves blocks', async () => {
+    const endless = planOf([set({ a: 1 }, { id: 'a' }), when('1', [wait({ for: 'soon' })], [])], { maxSteps: 50 });
+    endless.steps[1] = { ...endless.steps[1]!, ...onError({ goto: 'a' }) };
+    expect(await failureOf(rig, endless)).toMatchObject({
+      type: 'TooManySteps',
+      message: expect.stringContaining('50 steps'),
+    });
+    const out = planOf(
+      [
+        forEach('[1..3]', [when('item = 2', [{ ...wait({ for: 'soon' }), ...onError({ goto: 'end' }) }])], {
+          id: 'each',
+        }),
+        set({ never: 1 }),
+        set({ end: '{{ $exists(vars.never) }}' }, { id: 'end' }),
+      ],
+      { output: 'vars.end' },
+    );
+    expect(await outputOf(rig, out)).toBe(false);
+  });
+
+  test('a jump to a step that is not there fails the plan, not its worker', async () => {
+    const plan = planOf([{ ...wait({ for: 'soon' }), ...onError({ goto: 'nowhere' }) }]);
+    expect(await failureOf(rig, plan)).toMatchObject({ type: 'InvalidInput' });
+  });
+});
+
+describe('deadlines', () => {
+  test('a step past its deadline is cancelled at the agent, and onError decides', async () => {
+    const plan = planOf(
+      [
+        parallel(
+          { a: [ask('{{ run.id }} [takes 20s]', { conversation: 'a' })], b: [ask('{{ run.id }} [takes 20s] too')] },
+          {
+            ...{ id: 'late', deadlineMs: 700, ...onError('skip') },
+          },
+        ),
+      ],
+      { conversations: { main: {}, a: {} }, output: 'error' },
+    );
+    const started = await run(rig, plan);
+    expect(await started.output()).toEqual({
+      errorName: 'DeadlinePassed',
+      message: 'It had not ended within 700 ms',
+      step: 'steps[0] (late)',
+    });
+    expect(askedOf(rig, started.id).map(({ status }) => status)).toEqual(['cancelled', 'cancelled']);
+    expect(runningOf(rig, started.id)).toEqual([]);
+  });
+
+  test('so is a plan past its own', async () => {
+    const plan = planOf([ask('{{ run.id }} [takes 20s]', { deadlineMs: 30_000 })], { deadlineMs: 800 });
+    const started = await run(rig, plan);
+    expect(await started.failure()).toEqual({
+      type: 'DeadlinePassed',
+      message: 'The plan failed: It had not ended within 800 ms',
+    });
+    expect(askedOf(rig, started.id).map(({ status }) => status)).toEqual(['cancelled']);
+  });
+});
