@@ -4,6 +4,7 @@ export { createActivities } from './activities/index.js';
 export type {
   Activities,
   ActivityDependencies,
+  ApprovalHook,
   CancelOutcome,
   ExchangeObserver,
   TryOutcome,
@@ -18,6 +19,9 @@ export type {
   OpenedBatchInput,
   ReadBatchOptions,
 } from './batch-files/index.js';
+export { AipAgentsPlugin } from './plugin.js';
+export { WorkflowBundleError } from './plugin-bundle.js';
+export type { AipAgentsPluginOptions, FoundryOptions } from './plugin-config.js';
 export { createGovernor } from './governor/index.js';
 export type { Governor, GovernorObserver, GovernorOptions } from './governor/index.js';
 export {
@@ -34,6 +38,7 @@ export {
 } from './plans/index.js';
 export { BatchInputError } from './protocol/batch.js';
 export type * from './protocol/batch.js';
+export type { ApprovalAnswer, ApprovalNotice, ApprovalStatus, Decision } from './protocol/automation.js';
 export type * from './protocol/conversation.js';
 export type * from './protocol/exchange.js';
 export type * from './protocol/plan.js';
