@@ -25,7 +25,7 @@ export async function humanApproval(input: HumanApprovalInput): Promise<HumanApp
   const conversation = Conversation.open({ agentRid });
   let draft = await conversation.answer(task);
   for (let drafts = 1; ; drafts++) {
-    // Answered by `aip-temporal automation approve <workflow id>`, or by a signal in the Temporal UI.
+    // Answered by `aip-temporal automation approve --workflow <workflow id>`, or by a signal in the Temporal UI.
     const answer = await approval({
       message: draft,
       approvalId: `draft-${drafts}`,

@@ -6,7 +6,7 @@ import { AipAgentsPlugin } from 'aip-temporal';
 const plugin = new AipAgentsPlugin({
   // A chat or a mailbox, in earnest.
   onApproval: ({ workflowId, approval }) => {
-    console.log(`${workflowId} waits: ${approval.message}\n  aip-temporal automation approve ${workflowId} --by you`);
+    console.log(`${workflowId} waits: ${approval.message}\n  aip-temporal automation approve --workflow ${workflowId}`);
   },
 });
 

@@ -5,6 +5,7 @@ import { AipClient, runBatch } from '../../src/client/index.js';
 import { connectToTemporal } from '../../src/client/connection.js';
 import type { ApprovalNotice } from '../../src/protocol/automation.js';
 import { decideUpdate } from '../../src/protocol/automation.js';
+import { DEFAULTS } from '../../src/protocol/defaults.js';
 import { answering, pluginOf, startExample, startUsersWorker, type UsersWorker } from '../support/plugin-stage.js';
 import { exchangeStatuses, startRig, until, type Rig } from '../support/rig.js';
 import { temporalServer } from '../support/temporal-server.js';
@@ -40,10 +41,10 @@ describe('a worker of one’s own with the plugin', () => {
     expect(summary).toMatchObject({ counts: { succeeded: 2 } });
   });
 
-  test('has the identity that its activity workers’ are made of, and waits a second for dead workers', () => {
-    const { identity, stickyQueueScheduleToStartTimeout } = users.worker.options;
-    expect(identity).toMatch(/^aip-temporal@.+\/workflows$/);
-    expect(stickyQueueScheduleToStartTimeout).toBe(1_000);
+  test('has the identity that its activity workers’ are made of, and waits no longer than ours for dead workers', () => {
+    const { options } = users.worker;
+    expect(options.identity).toMatch(/^aip-temporal@.+\/workflows$/);
+    expect(options.stickyQueueScheduleToStartTimeout).toBe(DEFAULTS.stickyQueueTimeoutMs);
   });
 });
 
@@ -81,12 +82,12 @@ describe('the example', () => {
 
   test('fan-out-reduce puts all answers into one question', async () => {
     const finding = { summary: 'All quiet.', urgency: 2 };
-    const questions = ['North?', 'South? [fail SessionExecutionFailed]', 'West?'];
+    const questions = ['North?', 'South? [fail AgentIterationsExceededLimit]', 'West?'];
     const reduce = `In one sentence. ${answering(finding)}`;
     const handle = await startExample(rig, 'fanOutReduce', { questions, reduce });
     expect(await handle.result()).toEqual({ ...finding, answered: 2, failed: 1 });
     const asked = rig.simulator.ledger().exchanges.find(({ text }) => text.includes('In one sentence.'));
-    expect(asked?.text).toMatch(/row-1: .*North\?[\s\S]*row-3: /);
+    expect(asked?.text).toMatch(/row-1: [^]*North\?[^]*row-3: [^]*West/);
   });
 
   test.each([
@@ -132,7 +133,7 @@ describe('the plugin on a connection, with a codec of one’s own', () => {
     const outcome = conversation.ask('Where is the hidden letter? [takes 3s]');
     await until('its text so far is read', async () => {
       const { pendingActivities } = await conversation.describe().catch(() => ({ pendingActivities: [] }));
-      heard.push(...pendingActivities.map(({ heartbeatDetails }) => JSON.stringify(heartbeatDetails ?? null)));
+      heard.push(...pendingActivities.map(({ heartbeat }) => JSON.stringify(heartbeat ?? null)));
       return heard.some((details) => details.includes('Answer'));
     });
     expect(await outcome).toMatchObject({ status: 'answered' });
@@ -144,11 +145,12 @@ describe('the plugin on a connection, with a codec of one’s own', () => {
     );
     expect(summary).toMatchObject({ counts: { succeeded: 1 } });
     const { events } = await client.workflow.getHandle(conversation.id).fetchHistory();
-    const stored = JSON.stringify(events, (_, value: unknown) =>
-      value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : value,
-    );
+    // Payloads come as base64.
+    const stored = JSON.stringify(events).replaceAll(/"data":"([^"]+)"/g, (_, data: string) => {
+      return Buffer.from(data, 'base64').toString('latin1');
+    });
     expect(stored).not.toContain('hidden letter');
-    expect(stored).toContain(veiled('hidden letter'));
+    expect(stored.includes(veiled('hidden letter'))).toBe(true);
     await worker.stop();
     await client.connection.close();
     await connection.close();
