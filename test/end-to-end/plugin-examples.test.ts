@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { longConversation } from '../../examples/workflows/workflows.js';
 import { pluginOf, startExample, startUsersWorker } from '../support/plugin-stage.js';
 import { exchangeStatuses, startRig, until, type Rig } from '../support/rig.js';
 import { temporalServer } from '../support/temporal-server.js';
@@ -89,14 +90,16 @@ describe('worker.ts', () => {
 
 describe('long-conversation', () => {
   test('goes on over runs and expired sessions', async () => {
-    rig.simulator.changeSettings({ sessionLifetimeMs: 100 });
+    rig.simulator.changeSettings({ sessionLifetimeMs: 300 });
     const users = await startUsersWorker(rig);
     const topic = `the strike ${randomUUID()}`;
-    const handle = await startExample(rig, 'longConversation', { topic, weeks: 4, everyMs: 1_000 });
-    expect(await handle.result()).toMatchObject({ weeks: 4, sessions: 4, lastAnswer: expect.any(String) });
-    const exchanges = rig.simulator.ledger().exchanges.filter(({ text }) => text.includes(topic));
+    const handle = await startExample(rig, 'longConversation', { topic, weeks: 4, everyMs: 1_500 });
+    const { sessions } = await handle.result();
+    // On a slow machine one expires before it is used.
+    expect(sessions).toBeGreaterThanOrEqual(4);
     // Each session is told the end of what was said before.
-    expect(exchanges).toHaveLength(4);
+    const told = rig.simulator.ledger().exchanges.filter(({ text }) => text.includes(topic));
+    expect(told.map(({ status }) => status)).toEqual(['landed', 'landed', 'landed', 'landed']);
     await users.stop();
   }, 120_000);
 
@@ -110,14 +113,14 @@ describe('long-conversation', () => {
     const from = await environment.currentTimeMs();
     const users = await startUsersWorker(rig, {
       ...{ connection: nativeConnection, namespace: namespace ?? 'default' },
-      plugins: [pluginOf(rig)],
+      plugins: [pluginOf(rig, { shareLimits: false })],
     });
     const { agentRid } = rig.simulator;
-    const result = await client.workflow.execute('longConversation', {
+    const result = await client.workflow.execute<typeof longConversation>('longConversation', {
       ...{ taskQueue: rig.taskQueue, workflowId: `test/${randomUUID()}` },
       args: [{ agentRid, topic: 'the strike', weeks: 26 }],
     });
-    expect(result).toMatchObject({ weeks: 26 });
+    expect(result.weeks).toBe(26);
     expect((await environment.currentTimeMs()) - from).toBeGreaterThan(25 * 7 * 86_400_000);
     await users.stop();
     await environment.teardown();
