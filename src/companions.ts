@@ -35,6 +35,8 @@ export interface CompanionPlace {
   dataConverter?: DataConverter;
   /** Wins over the configuration's webhook. */
   onApproval?: ApprovalHook;
+  /** False: each agent's limits are this process's own, and Foundry has no ceilings. Default true. */
+  shareLimits?: boolean;
 }
 
 /**
@@ -69,18 +71,15 @@ export async function createCompanions(config: AgentsConfig, place: CompanionPla
   const client = new Client({ connection, namespace, ...dataConverter });
   const { logger: log } = Runtime.instance();
   const member = { client, taskQueue, identity, log };
-  const foundryFleet = createFleet({ ...member, configured: foundryCeilings(limits) });
-  const foundry = Object.keys(foundryCeilings(limits)).length === 0 ? undefined : createFoundryGate(foundryFleet);
+  const shareLimits = place.shareLimits ?? true;
+  const ofFoundry = shareLimits ? foundryCeilings(limits) : {};
+  const ofAgents = agentCeilings(limits);
+  const foundryFleet = createFleet({ ...member, configured: ofFoundry });
+  const foundry = Object.keys(ofFoundry).length === 0 ? undefined : createFoundryGate(foundryFleet);
   const api = createApi(config.foundry, foundry);
-  const fleet = createFleet({
-    ...member,
-    configured: {
-      ...(limits.maxConcurrentCallsPerAgent !== undefined && { maxConcurrency: limits.maxConcurrentCallsPerAgent }),
-      ...(limits.maxCallsPerMinutePerAgent !== undefined && { maxPerMinute: limits.maxCallsPerMinutePerAgent }),
-    },
-  });
+  const fleet = createFleet({ ...member, configured: ofAgents });
   const governor = createGovernor({
-    fleet,
+    ...(shareLimits ? { fleet } : ofAgents),
     ...(foundry !== undefined && { foundry }),
     ...(metrics !== undefined && { observer: metrics.calls }),
   });
@@ -199,6 +198,13 @@ async function metricsOf({ metricsAddress }: AgentsConfig): Promise<ServedMetric
 
 /** Calls that keep the rest waiting a moment, at most, wait for nothing themselves: the governor holds back the others. */
 const GOVERNED: ReadonlySet<Operation> = new Set(['streamingContinue', 'blockingContinue', 'createSession']);
+
+function agentCeilings({ maxConcurrentCallsPerAgent, maxCallsPerMinutePerAgent }: WorkerLimits): Ceilings {
+  return {
+    ...(maxConcurrentCallsPerAgent !== undefined && { maxConcurrency: maxConcurrentCallsPerAgent }),
+    ...(maxCallsPerMinutePerAgent !== undefined && { maxPerMinute: maxCallsPerMinutePerAgent }),
+  };
+}
 
 /** One call at once in ten, at least one, is left to the short calls, which do not wait. */
 function foundryCeilings({ maxConcurrency, maxPerMinute }: WorkerLimits): Ceilings {

@@ -37,6 +37,12 @@ export interface AipAgentsPluginOptions {
   limits?: Partial<WorkerLimits>;
   /** `host:port`, or a port of 127.0.0.1, where Prometheus finds metrics; of one worker in a process. Default `AIP_METRICS_ADDRESS`. */
   metricsAddress?: string;
+  /**
+   * False: this worker learns and keeps each agent's limits alone, and keeps no ceilings of Foundry as a whole (`maxConcurrency`,
+   * `maxPerMinute`). For tests on a server that skips time: for a minute after each call, the run by which workers share limits would
+   * hold time back. Default true.
+   */
+  shareLimits?: boolean;
   /** Told of approvals that wait, and at each reminder. Default: `AIP_APPROVAL_WEBHOOK` is told. */
   onApproval?: ApprovalHook;
 }

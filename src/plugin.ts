@@ -136,12 +136,13 @@ export class AipAgentsPlugin implements WorkerPlugin, BundlerPlugin {
     if (connection === undefined) throw new Error('The worker has no connection: it was not created with the plugin');
     this.#ownQueues.add(interactiveTaskQueue(taskQueue)).add(batchTaskQueue(taskQueue));
     const config = pluginConfig(this.#options, environment());
-    const { onApproval } = this.#options;
+    const { onApproval, shareLimits } = this.#options;
     return createCompanions(config, {
       ...{ connection, namespace, taskQueue },
       identity: config.identity ?? options.identity.replace(new RegExp(`${WORKFLOWS}$`), ''),
       ...(dataConverter !== undefined && { dataConverter }),
       ...(onApproval !== undefined && { onApproval }),
+      ...(shareLimits !== undefined && { shareLimits }),
     });
   }
 

@@ -82,7 +82,7 @@ describe('the example', () => {
 
   test('fan-out-reduce puts all answers into one question', async () => {
     const finding = { summary: 'All quiet.', urgency: 2 };
-    const questions = ['North?', 'South? [fail SessionExecutionFailed]', 'West?'];
+    const questions = ['North?', 'South? [fail AgentIterationsExceededLimit]', 'West?'];
     const reduce = `In one sentence. ${answering(finding)}`;
     const handle = await startExample(rig, 'fanOutReduce', { questions, reduce });
     expect(await handle.result()).toEqual({ ...finding, answered: 2, failed: 1 });

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
+import type { WorkflowHandle } from '@temporalio/client';
 import { NativeConnection, Worker, type BundleOptions, type WorkerOptions } from '@temporalio/worker';
 import type * as examples from '../../examples/workflows/workflows.js';
 import { AipAgentsPlugin, type AipAgentsPluginOptions } from '../../src/index.js';
@@ -75,12 +76,14 @@ export async function startUsersWorker(
 /** Has the simulator answer this, also when an instruction follows it in the message. */
 export const answering = (json: unknown): string => `[answer]\n\`\`\`json\n${JSON.stringify(json)}\n\`\`\`\n`;
 
+type Examples = typeof examples;
+
 /** Starts an example with the simulator's agent. */
-export const startExample = <Name extends keyof typeof examples>(
+export const startExample = <Name extends keyof Examples>(
   rig: Pick<Rig, 'simulator' | 'taskQueue' | 'client'>,
   name: Name,
-  input: Omit<Parameters<(typeof examples)[Name]>[0], 'agentRid'>,
-) =>
+  input: Omit<Parameters<Examples[Name]>[0], 'agentRid'>,
+): Promise<WorkflowHandle<Examples[Name]>> =>
   rig.client.client.workflow.start(name, {
     taskQueue: rig.taskQueue,
     workflowId: `test/${randomUUID()}`,
