@@ -8,6 +8,7 @@ import {
   automationWorkflowId,
 } from '../../src/protocol/automation.js';
 import { WORKFLOW_TYPES } from '../../src/protocol/workflow-names.js';
+import { pluginOf, startUsersWorker, type UsersWorker } from '../support/plugin-stage.js';
 import { startRig } from '../support/rig.js';
 import { quietRuntime } from '../support/worker-of.js';
 import { timeSkippingEnvironment } from '../support/time-skipping.js';
@@ -40,10 +41,15 @@ test.each([undefined, 2])(
     const notices: ApprovalNotice[] = [];
     const { address, namespace = 'default', client } = environment;
     const rig = await startRig({ worker: false, server: { address, namespace } });
+    let users: UsersWorker | undefined;
     try {
       rig.simulator.changeSettings({ sessionLifetimeMs: 365 * DAY_MS });
-      await rig.client.ensureSearchAttributes();
-      await rig.startWorker({ onApproval: (notice) => void notices.push(notice) });
+      // A fleet's open activity would keep the server from skipping time.
+      const onApproval = (notice: ApprovalNotice) => void notices.push(notice);
+      users = await startUsersWorker(rig, {
+        ...{ connection: environment.nativeConnection, namespace },
+        plugins: [pluginOf(rig, { shareLimits: false, onApproval })],
+      });
       const fromMs = await environment.currentTimeMs();
       const { plan } = readPlan(PLAN, { file: 'quarter.yaml' });
       const input: AutomationInput = {
@@ -66,6 +72,7 @@ test.each([undefined, 2])(
       expect(historyLength).toBeLessThan(150);
       expect(rig.simulator.ledger().exchanges.map(({ status }) => status)).toEqual(Array(5).fill('landed'));
     } finally {
+      await users?.stop();
       await rig.close();
       await environment.teardown();
     }
