@@ -43,9 +43,9 @@ async function refusal(deciding: Promise<unknown>): Promise<string> {
   return error?.cause?.message ?? 'it was not refused';
 }
 
-async function needsAttention({ handle }: RunningPlan): Promise<boolean | undefined> {
+async function needsAttention({ handle }: RunningPlan): Promise<boolean> {
   const { typedSearchAttributes } = await handle.describe();
-  return typedSearchAttributes.get(searchAttributeKeys.needsAttention);
+  return typedSearchAttributes.get(searchAttributeKeys.needsAttention) === true;
 }
 
 describe('an approval', () => {
