@@ -18,6 +18,7 @@ const mayImport = {
   client: ['checks', 'protocol'],
   embedded: [],
   'batch-files': ['checks', 'protocol'],
+  plans: ['checks', 'protocol'],
   simulator: [],
   cli: [
     'protocol',
@@ -26,6 +27,7 @@ const mayImport = {
     'governor',
     'client',
     'batch-files',
+    'plans',
     'embedded',
     'simulator',
     'metrics',
@@ -47,7 +49,7 @@ const zones = folders.flatMap((folder) =>
     })),
 );
 
-const topFiles = ['worker', 'index', 'config'];
+const topFiles = ['worker', 'companions', 'plugin', 'plugin-bundle', 'plugin-config', 'index', 'config'];
 const typeOnly = (folder) => ({
   files: [`src/${folder}/**/*.ts`],
   rules: {
@@ -111,7 +113,11 @@ export default tseslint.config(
                   message: `src/${folder} must not import src/${file}.ts, which sits above it.`,
                 })),
               ),
-            { target: './src/worker.ts', from: './src/workflows', message: 'The worker knows workflows by path only.' },
+            ...['worker', 'companions', 'plugin', 'plugin-bundle'].map((file) => ({
+              target: `./src/${file}.ts`,
+              from: './src/workflows',
+              message: 'The worker knows workflows by path only.',
+            })),
             { target: './src/index.ts', from: './src/workflows', message: 'Workflow code has a door of its own.' },
           ],
         },

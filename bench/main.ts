@@ -1,6 +1,7 @@
 /** `npm run bench`: measures what the project promises about its speed and size (docs/benchmarks.md). */
 import { Command, InvalidArgumentError } from 'commander';
 import { askBenchmark } from './ask-benchmark.js';
+import { automationBenchmark } from './automation-benchmark.js';
 import { batchBenchmark } from './batch-benchmark.js';
 import { batchKillsBenchmark } from './batch-kills-benchmark.js';
 import { batchSizeBenchmark } from './batch-size-benchmark.js';
@@ -63,6 +64,11 @@ const BENCHMARKS: Record<string, { about: string; run: Benchmark }> = {
   'real-data': {
     about: 'every question of ../shared/data, or of the shipped example, answered exactly once',
     run: (installation) => realDataBenchmark(installation, say),
+  },
+  automation: {
+    about:
+      'plans: conversations under kills of the worker, what a step costs beside a plain ask, a plan of 1,000 steps',
+    run: (installation) => automationBenchmark(installation, { say }),
   },
   limits: {
     about: 'limits of the agent that the worker is not told: how much of them it uses, how often it is refused',

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { hostname } from 'node:os';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import type { NativeConnectionOptions } from '@temporalio/worker';
 import { z } from 'zod';
@@ -160,12 +161,9 @@ const FOUNDRY_CEILINGS = {
   'service-user': { maxConcurrency: 800 },
 } as const;
 
-/** All that a worker is made of. */
-export interface WorkerConfig {
+/** All that a worker is made of, but where Temporal is. */
+export interface AgentsConfig {
   foundry: FoundryConfig;
-  temporal: TemporalConnectionOptions;
-  namespace: string;
-  taskQueue: string;
   /** Stable across restarts, and unlike that of any other worker. Default: made of the host's name. */
   identity?: string;
   limits: WorkerLimits;
@@ -176,6 +174,17 @@ export interface WorkerConfig {
   /** `IP:port` where Temporal's SDK serves its metrics: for whoever installs its runtime, of which a process has one. */
   temporalMetricsAddress?: string;
 }
+
+/** All that a worker is made of. */
+export interface WorkerConfig extends AgentsConfig {
+  temporal: TemporalConnectionOptions;
+  namespace: string;
+  taskQueue: string;
+}
+
+/** Name of a worker: stable across restarts (docs/design.md, "Coming back after a death"). */
+export const identityOf = ({ identity }: Pick<AgentsConfig, 'identity'>): string =>
+  identity ?? `aip-temporal@${hostname()}`;
 
 /** Settings that are missing or wrong: each problem says what was met, where, and what to do. Never holds a secret. */
 export class ConfigError extends Error {
@@ -474,23 +483,16 @@ export function loadWorkerLimits(sources: Sources): WorkerLimits {
 }
 
 /**
- * Everything a worker needs.
+ * What a worker needs, but where Temporal is.
  *
  * @throws ConfigError With every problem at once.
  */
-export function loadWorkerConfig(sources: Sources): WorkerConfig {
-  type Found = [
-    FoundryConfig,
-    TemporalConfig,
-    string | undefined,
-    WorkerLimits,
-    ListenAddress | undefined,
-    string | undefined,
-    string | undefined,
-  ];
-  const [foundry, temporal, identity, limits, metricsAddress, temporalMetricsAddress, approvalWebhook] = collect<Found>(
+export function loadAgentsConfig(sources: Sources): AgentsConfig {
+  type Text = string | undefined;
+  const [foundry, identity, limits, metricsAddress, temporalMetricsAddress, approvalWebhook] = collect<
+    [FoundryConfig, Text, WorkerLimits, ListenAddress | undefined, Text, Text]
+  >(
     () => loadFoundryConfig(sources),
-    () => loadTemporalConfig(sources),
     () => checked(sources, 'workerIdentity', name),
     () => loadWorkerLimits(sources),
     () => checked(sources, 'metricsAddress', listenAddress),
@@ -499,13 +501,24 @@ export function loadWorkerConfig(sources: Sources): WorkerConfig {
   );
   return {
     foundry,
-    temporal: temporal.connection,
-    namespace: temporal.namespace,
-    taskQueue: temporal.taskQueue,
     ...(identity === undefined ? {} : { identity }),
     limits,
     ...(metricsAddress === undefined ? {} : { metricsAddress }),
     ...(temporalMetricsAddress === undefined ? {} : { temporalMetricsAddress }),
     ...(approvalWebhook === undefined ? {} : { approvalWebhook }),
   };
+}
+
+/**
+ * Everything a worker needs.
+ *
+ * @throws ConfigError With every problem at once.
+ */
+export function loadWorkerConfig(sources: Sources): WorkerConfig {
+  const [agents, temporal] = collect<[AgentsConfig, TemporalConfig]>(
+    () => loadAgentsConfig(sources),
+    () => loadTemporalConfig(sources),
+  );
+  const { connection, namespace, taskQueue } = temporal;
+  return { ...agents, temporal: connection, namespace, taskQueue };
 }

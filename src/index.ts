@@ -4,6 +4,7 @@ export { createActivities } from './activities/index.js';
 export type {
   Activities,
   ActivityDependencies,
+  ApprovalHook,
   CancelOutcome,
   ExchangeObserver,
   TryOutcome,
@@ -18,12 +19,29 @@ export type {
   OpenedBatchInput,
   ReadBatchOptions,
 } from './batch-files/index.js';
+export { AipAgentsPlugin } from './plugin.js';
+export { WorkflowBundleError } from './plugin-bundle.js';
+export type { AipAgentsPluginOptions, FoundryOptions } from './plugin-config.js';
 export { createGovernor } from './governor/index.js';
 export type { Governor, GovernorObserver, GovernorOptions } from './governor/index.js';
+export {
+  checkInputs,
+  parseInputAssignments,
+  PlanError,
+  PlanInputError,
+  readPlan,
+  type PlanFault,
+  type PlanInputFault,
+  type PlanWarning,
+  type ReadPlan,
+  type ReadPlanOptions,
+} from './plans/index.js';
 export { BatchInputError } from './protocol/batch.js';
 export type * from './protocol/batch.js';
+export type { ApprovalAnswer, ApprovalNotice, ApprovalStatus, Decision } from './protocol/automation.js';
 export type * from './protocol/conversation.js';
 export type * from './protocol/exchange.js';
+export type * from './protocol/plan.js';
 export { DEFAULTS, LIMITS } from './protocol/defaults.js';
 export { FAILURE_TYPES } from './protocol/failures.js';
 export type { FailureClass, FailureDetails, FailureType } from './protocol/failures.js';

@@ -1,5 +1,5 @@
-import { ApplicationFailure, Context } from '@temporalio/activity';
-import type { Client } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure, Context } from '@temporalio/activity';
+import { type Client, WorkflowFailedError } from '@temporalio/client';
 import type {
   BatchResultsPage,
   PrepareBatchInput,
@@ -41,7 +41,15 @@ export function createChildBatchActivities(calls: BatchCalls | undefined) {
 
     /** Waits for a batch that somebody else began. */
     awaitBatch: ({ batchId }: { batchId: string }): Promise<BatchResult> =>
-      beating(({ client }) => client.workflow.getHandle(batchWorkflowId(batchId)).result() as Promise<BatchResult>),
+      beating(async ({ client }) => {
+        try {
+          return (await client.workflow.getHandle(batchWorkflowId(batchId)).result()) as BatchResult;
+        } catch (error) {
+          if (!(error instanceof WorkflowFailedError)) throw error;
+          const how = error.cause instanceof CancelledFailure ? 'was cancelled' : 'has failed';
+          throw ApplicationFailure.nonRetryable(`Batch ${batchId} ${how}`, FAILURE_TYPES.batchNotCompleted);
+        }
+      }),
 
     readBatchResults: ({ batchId, shard, from }: ReadBatchResultsInput): Promise<BatchResultsPage> =>
       beating(async ({ client, cancellationSignal }) => {

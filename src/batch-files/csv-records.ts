@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import { jsonProblem } from './json-problems.js';
-import { suggestKey } from './misspelt-keys.js';
+import { suggestKey } from '../checks/misspelt-keys.js';
 import type { RowProblem } from './row-problems.js';
 import { exampleFor } from './row-schema.js';
 

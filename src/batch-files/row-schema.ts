@@ -4,7 +4,7 @@ import { inputContextSchema, parameterValueSchema } from '../checks/exchange-sch
 import { kindOf } from '../checks/shown-value.js';
 import type { BatchRow } from '../protocol/batch.js';
 import { LIMITS } from '../protocol/defaults.js';
-import { isLikelyMeant, suggestKey } from './misspelt-keys.js';
+import { isLikelyMeant, suggestKey } from '../checks/misspelt-keys.js';
 import { isOpenAiLine, OPENAI_FIELDS, readOpenAiLine } from './openai-line.js';
 import { type Examples, type RowProblem, rowProblems } from './row-problems.js';
 

@@ -7,11 +7,13 @@ import { z } from 'zod';
 
 /** A `ParameterValue`. An object set is the API's definition of one; the server judges what is in it. */
 export const parameterValueSchema = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('string'), value: z.string() }),
+  z.strictObject({ type: z.literal('string').describe('A text.'), value: z.string().describe('The text.') }),
   z.strictObject({
-    type: z.literal('objectSet'),
-    objectSet: z.looseObject({ type: z.string() }),
-    ontology: z.string().min(1),
+    type: z.literal('objectSet').describe('A set of objects.'),
+    objectSet: z
+      .looseObject({ type: z.string().describe('base, filter, reference, …') })
+      .describe("The set's definition, as the Ontologies API has it."),
+    ontology: z.string().min(1).describe('RID or API name of its ontology.'),
   }),
 ]);
 

@@ -2,6 +2,7 @@ import type { BatchProgress } from '../client/index.js';
 import type { CliIo } from './command.js';
 import { waitingText } from './exchange-output.js';
 import { timeOfDay } from './output.js';
+import { cut, oneLine, Redrawing } from './terminal.js';
 
 /** Pause between lines of progress where nobody watches a bar (milliseconds). */
 const LINE_INTERVAL_MS = 10_000;
@@ -65,9 +66,6 @@ function waitText({ waitingFor, waitingUntil }: BatchProgress): string | undefin
   return waitingText({ reason: waitingFor, ...(waitingUntil && { until: new Date(waitingUntil) }) });
 }
 
-/** A text of somebody's own must not move the cursor. */
-const oneLine = (text: string): string => text.replace(/[\s\p{Cc}]+/gu, ' ');
-
 /**
  * One or two lines of less than `width` columns: a bar with numbers, of which the last are left out where there is no room,
  * and why it does not go on.
@@ -84,40 +82,24 @@ export function progressBar(progress: BatchProgress, width: number): string[] {
   return lines.map((line) => cut(line, width));
 }
 
-/** Cuts a line to less than `width` columns; wide characters take two. */
-function cut(line: string, width: number): string {
-  let columns = 0;
-  let kept = '';
-  for (const character of line) {
-    columns += isWide(character) ? 2 : 1;
-    if (columns >= width) return `${[...kept].slice(0, -1).join('').trimEnd()}…`;
-    kept += character;
-  }
-  return kept;
-}
-
-const isWide = (character: string): boolean =>
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u.test(
-    character,
-  );
-
 /** Shows a batch's progress on stderr: a bar where a person looks, else a line now and then, JSON with `--json`. */
 export class BatchDisplay {
   private last: BatchProgress | undefined;
   private lastLineMs = Number.NEGATIVE_INFINITY;
-  /** Lines that the bar takes up. */
-  private drawn = 0;
+  private readonly bar: Redrawing;
 
   constructor(
     private readonly stderr: CliIo['stderr'],
     private readonly isJson: boolean,
     private readonly now: () => number = Date.now,
-  ) {}
+  ) {
+    this.bar = new Redrawing(stderr);
+  }
 
   update(progress: BatchProgress): void {
     const before = this.last;
     this.last = progress;
-    if (this.isBar) return this.draw(progress);
+    if (this.isBar) return this.bar.draw(progressBar(progress, this.stderr.columns ?? 80));
     const isNews = before?.state !== progress.state;
     if (!isNews && this.now() - this.lastLineMs < LINE_INTERVAL_MS) return;
     this.lastLineMs = this.now();
@@ -126,15 +108,7 @@ export class BatchDisplay {
 
   /** Leaves the bar as it stands, so that what is said next begins on a line of its own. */
   end(): void {
-    if (this.drawn > 0) this.stderr.write('\n');
-    this.drawn = 0;
-  }
-
-  private draw(progress: BatchProgress): void {
-    const up = this.drawn > 1 ? `\u001b[${this.drawn - 1}A` : '';
-    const lines = progressBar(progress, this.stderr.columns ?? 80);
-    this.drawn = lines.length;
-    this.stderr.write(`${up}\r\u001b[J${lines.join('\n')}`);
+    this.bar.end();
   }
 
   private get isBar(): boolean {

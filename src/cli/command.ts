@@ -5,8 +5,8 @@ import type { Output } from './output.js';
 /** What a command reads from and writes to; tests bring their own. */
 export interface CliIo {
   stdin: Readable & { isTTY?: boolean };
-  stdout: Writable & { isTTY?: boolean; columns?: number };
-  stderr: Writable & { isTTY?: boolean; columns?: number };
+  stdout: Writable & { isTTY?: boolean; columns?: number; rows?: number };
+  stderr: Writable & { isTTY?: boolean; columns?: number; rows?: number };
   env: Environment;
   /** Calls the handler at each SIGINT and SIGTERM, which then do nothing else; the result takes the handler away. */
   onSignal(handler: (signal: 'SIGINT' | 'SIGTERM') => void): () => void;

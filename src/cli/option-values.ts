@@ -35,6 +35,18 @@ export const timeOption =
     );
   };
 
+/** Reads a point in time that has passed: ISO 8601, or a duration before now. @returns ISO 8601, in UTC. */
+export const pastTimeOption =
+  (name: string, now: () => number = Date.now): ((text: string) => string) =>
+  (text) => {
+    const ms = durationMs(text);
+    const at = ms === undefined && MOMENT.test(text) ? Date.parse(text) : now() - (ms ?? Number.NaN);
+    if (at <= now()) return new Date(at).toISOString();
+    throw new UsageError(
+      `Mend ${name}: "${text}" is neither a time that has passed, with its zone, such as 2026-03-01T18:00Z nor a duration before now such as 7d`,
+    );
+  };
+
 /** Reads a number, whole or decimal. */
 export const numberOption =
   (name: string, least: number, most: number): ((text: string) => number) =>

@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { OutputFileError } from '../batch-files/index.js';
-import { AipClientError, BatchExistsError, InvalidCallError, InvalidMessageError } from '../client/index.js';
+import {
+  AipClientError,
+  AutomationExistsError,
+  AutomationScheduleExistsError,
+  BatchExistsError,
+  InvalidCallError,
+  InvalidMessageError,
+} from '../client/index.js';
 import { BatchInputError } from '../protocol/batch.js';
 import type { Flags, SettingName, Sources } from '../config.js';
 import { ConfigError, devInUse, loadDataDir, SETTINGS } from '../config.js';
@@ -182,6 +189,8 @@ const USAGE_ERRORS = [
   InvalidMessageError,
   InvalidCallError,
   BatchInputError,
+  AutomationExistsError,
+  AutomationScheduleExistsError,
   BatchExistsError,
   OutputFileError,
 ] as const;

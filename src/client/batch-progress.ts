@@ -17,9 +17,10 @@ import { followShard } from './batch-history.js';
 import { batchControl, describedBatch } from './batch-memo.js';
 import { batchState, hasEnded, type BatchState } from './batch-state.js';
 import { addressOf, type ClientContext } from './connection.js';
-import { NoWorkerError, TemporalUnreachableError, UnansweredError } from './errors.js';
+import { NoWorkerError, UnansweredError } from './errors.js';
+import { isOutOfReach, pause, UNREACHABLE_MS } from './outage.js';
 import { type PendingActivity, pendingActivities, waitOf } from './pending-activities.js';
-import { GRPC, grpcStatus, translateError } from './translate-error.js';
+import { translateError } from './translate-error.js';
 import { queryWorker } from './worker-query.js';
 
 /** How long to wait for a worker's answer before telling that none comes (milliseconds). */
@@ -31,9 +32,6 @@ const RATE_SPAN_MS = 20_000;
 const LOOK_TIMEOUT_MS = 10_000;
 /** How long the histories of shards may be read for a look (milliseconds). */
 const READ_TIMEOUT_MS = 5_000;
-/** How long Temporal may be out of reach before watching gives up (milliseconds). */
-const UNREACHABLE_MS = 5 * 60_000;
-
 /** A lane that waits for a worker for less than this is no news (milliseconds). */
 const PICK_UP_MS = 3_000;
 
@@ -299,14 +297,6 @@ const KINDS = ['succeeded', 'failed', 'cancelled', 'expired', 'tokens'] as const
 export const endedRows = ({ succeeded, failed, cancelled, expired }: RowCounts): number =>
   succeeded + failed + cancelled + expired;
 
-/** True for failures that pass when Temporal comes back. */
-function isOutOfReach(error: unknown): boolean {
-  // A look that met its time limit is translated like a query that nobody answered.
-  if (error instanceof TemporalUnreachableError || error instanceof UnansweredError) return true;
-  const code = grpcStatus(error)?.code;
-  return code === GRPC.unavailable || code === GRPC.deadlineExceeded || code === GRPC.resourceExhausted;
-}
-
 function laneProgress({ activityType, heartbeat }: PendingActivity): LaneProgress | undefined {
   return activityType === 'runLane' || activityType === 'cancelLane'
     ? (heartbeat as LaneProgress | undefined)
@@ -329,16 +319,4 @@ function waitOfLanes(
     }
   }
   return undefined;
-}
-
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal?.addEventListener('abort', done, { once: true });
-  });
 }

@@ -15,6 +15,54 @@ import { workersOf } from './task-queue-workers.js';
 
 export type { AskOptions } from './ask.js';
 export {
+  AlreadyDecidedError,
+  AutomationExistsError,
+  AutomationFailedError,
+  AutomationNotFoundError,
+  automationResult,
+  cancelAutomation,
+  decide,
+  decideInWorkflow,
+  describeAutomation,
+  listAutomations,
+  newAutomationId,
+  NothingToDecideError,
+  SeveralApprovalsError,
+  startAutomation,
+  watchAutomation,
+} from './automation.js';
+export type {
+  AutomationDecision,
+  AutomationDescription,
+  AutomationFilter,
+  AutomationStart,
+  AutomationSummary,
+  LiveExchange,
+  StartedAutomation,
+  WatchAutomationOptions,
+} from './automation.js';
+export {
+  AutomationScheduleExistsError,
+  AutomationScheduleNotFoundError,
+  backfillAutomationSchedule,
+  createAutomationSchedule,
+  deleteAutomationSchedule,
+  describeAutomationSchedule,
+  intervalWords,
+  listAutomationSchedules,
+  pauseAutomationSchedule,
+  resumeAutomationSchedule,
+  triggerAutomationSchedule,
+} from './automation-schedules.js';
+export type {
+  AutomationSchedule,
+  AutomationScheduleDescription,
+  AutomationScheduleSummary,
+  AutomationTimes,
+  ScheduledRun,
+  ScheduleOverlap,
+} from './automation-schedules.js';
+export {
   BatchEndedError,
   BatchExistsError,
   BatchNotEndedError,

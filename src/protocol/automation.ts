@@ -59,6 +59,9 @@ export interface StepStatus {
   waitingUntil?: string;
   /** Of a `forEach`: items in all, as far as it is known. */
   items?: number;
+  /** Of these, how many have ended, and how many of those have failed. */
+  itemsEnded?: number;
+  itemsFailed?: number;
   /** Of the last failure. */
   error?: ExchangeError;
   /** The steps in it, in the order of the plan; `branch` names the block: `do`, `then`, `else`, or a branch of `parallel`. */
@@ -151,4 +154,6 @@ export interface AutomationMemo {
   plan: string;
   /** Name of the file that it was read from. */
   source?: string;
+  /** ISO 8601: when it was started, whichever run it is in. Absent when a schedule has started it. */
+  startedAt?: string;
 }

@@ -7,6 +7,8 @@ export const DEFAULTS = {
   /** See docs/design.md, "Cancellation": how soon an activity hears of a cancel hangs on these. */
   heartbeatTimeoutMs: { interactive: 10 * 1000, batch: 5 * 1000 },
   heartbeatThrottleMs: { interactive: 500, batch: 1000 },
+  /** A dead worker's sticky queue holds its workflow tasks this long; Temporal's own default is ten seconds. */
+  stickyQueueTimeoutMs: 1000,
   /** The workflow's own clean-up of an exchange, when no worker could do it in the activity. */
   cancelExchangeTimeoutMs: 60 * 1000,
   createSessionTimeoutMs: 60 * 1000,

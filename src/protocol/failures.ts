@@ -181,6 +181,8 @@ export const FAILURE_TYPES = {
   planStateTooLarge: 'PlanStateTooLarge',
   /** A plan has begun as many steps as `maxSteps` allows. */
   tooManySteps: 'TooManySteps',
+  /** A batch that a workflow waited for was cancelled, or has failed. */
+  batchNotCompleted: 'BatchNotCompleted',
   /** A batch of a plan had more failed rows than the step puts up with. */
   tooManyFailedRows: 'TooManyFailedRows',
   /** No token could be had: unset, unreadable file, refused client credentials. */

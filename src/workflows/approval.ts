@@ -2,7 +2,6 @@
 import {
   ApplicationFailure,
   CancellationScope,
-  condition,
   isCancellation,
   log,
   proxyActivities,
@@ -26,6 +25,7 @@ import { FAILURE_TYPES } from '../protocol/failures.js';
 import { jsonBytes } from '../protocol/json-size.js';
 import { searchAttributeKeys } from '../protocol/search-attributes.js';
 import { interactiveTaskQueue } from '../protocol/task-queues.js';
+import { waitUntil } from './wait-until.js';
 
 /** What is to be decided, and until when. */
 export interface ApprovalOptions {
@@ -148,10 +148,9 @@ export class ApprovalDesk {
       if (memory.told !== memory.reminders) void this.#notify(status, memory);
       for (;;) {
         const untilMs = Math.min(deadlineMs, memory.nextReminderMs ?? Infinity);
+        const what = untilMs === deadlineMs ? 'deadline' : 'reminder';
         const isOver = () => waiting.answer !== undefined || isHeld();
-        const leftMs = untilMs - Date.now();
-        if (untilMs === Infinity) await condition(isOver);
-        else if (leftMs > 0) await condition(isOver, leftMs);
+        await waitUntil(isOver, untilMs - Date.now(), `${what} of approval ${approvalId}`);
         if (waiting.answer !== undefined) return waiting.answer;
         if (isHeld()) return undefined;
         if (Date.now() >= deadlineMs) return this.#decideByDefault(waiting);

@@ -3,9 +3,12 @@
  * code is added here, with a story in which it is taken.
  */
 import type { temporal } from '@temporalio/proto';
+import { createChildBatchActivities } from '../../src/activities/child-batch.js';
 import { createActivities } from '../../src/activities/index.js';
+import { createNotifyApproval } from '../../src/activities/notify-approval.js';
 import type { AgentsApi } from '../../src/agents-api/index.js';
 import { createGovernor } from '../../src/governor/index.js';
+import * as automation from '../../src/protocol/automation.js';
 import * as batch from '../../src/protocol/batch.js';
 import * as conversation from '../../src/protocol/conversation.js';
 import * as limits from '../../src/protocol/limits.js';
@@ -148,6 +151,12 @@ const toShards: readonly string[] = [
 ];
 const activities = createActivities({ api: {} as AgentsApi, governor: createGovernor() });
 
+/** Activities that only automations, and workflows of users, run. */
+const ofAutomations = Object.keys({
+  ...createChildBatchActivities(undefined),
+  notifyApproval: createNotifyApproval(undefined),
+});
+
 /** By workflow type: the paths, of which each must be taken by some recorded run. */
 export const oddPaths: Readonly<Record<string, Readonly<Record<string, Path>>>> = {
   [WORKFLOW_TYPES.conversation]: {
@@ -155,7 +164,7 @@ export const oddPaths: Readonly<Record<string, Readonly<Record<string, Path>>>> 
     ...fails,
     ...each(signalsOf(conversation), 'takes the signal', signaled),
     ...each(
-      Object.keys(activities.interactive).filter((type) => type !== limits.MEMBER_ACTIVITY),
+      Object.keys(activities.interactive).filter((type) => ![limits.MEMBER_ACTIVITY, ...ofAutomations].includes(type)),
       'runs',
       (type) => of(type, completed),
     ),
@@ -219,6 +228,36 @@ export const oddPaths: Readonly<Record<string, Readonly<Record<string, Path>>>> 
     'rolls over as the server suggests': all(continuedAsNew, suggested),
     'goes on from a snapshot': carriedOn,
     'sees to somebody’s attention, and no longer': times(4, 'upsertWorkflowSearchAttributesEventAttributes'),
+  },
+
+  [WORKFLOW_TYPES.automation]: {
+    ...ends,
+    ...fails,
+    ...each(signalsOf(automation), 'takes the signal', signaled),
+    ...each(
+      ofAutomations.filter((type) => type !== 'readBatchResults'),
+      'runs',
+      (type) => of(type, completed),
+    ),
+    'reads the results of a batch': of('readBatchResults', completed),
+    'is decided by an update': some('workflowExecutionUpdateAcceptedEventAttributes'),
+    'is told that somebody is needed, and no longer': times(2, 'upsertWorkflowSearchAttributesEventAttributes'),
+    'has several sessions': scheduled('createSession', 5),
+    'runs a batch as its child': some('childWorkflowExecutionCompletedEventAttributes'),
+    'cancels a batch': some('childWorkflowExecutionCanceledEventAttributes'),
+    'waits for its time': timerFired,
+    'is cancelled while it streams': of('streamingContinue', all(cancelRequested, completed)),
+    'is cancelled in its timers': all(runCancelRequested, some('timerCanceledEventAttributes')),
+    'is past a deadline while it streams': all(
+      then(timerFired, of('streamingContinue', cancelRequested)),
+      not(runCancelRequested),
+    ),
+    'goes on after a step that failed': then(
+      failedBy('AgentIterationsExceededLimit'),
+      of('streamingContinue', completed),
+    ),
+    'continues as new': continuedAsNew,
+    'goes on from a snapshot': carriedOn,
   },
 
   [WORKFLOW_TYPES.governor]: {

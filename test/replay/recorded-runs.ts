@@ -1,4 +1,5 @@
 import type { Rig } from '../support/rig.js';
+import { automationRuns } from './automation-runs.js';
 import { batchRuns } from './batch-runs.js';
 import { conversationRuns } from './conversation-runs.js';
 import { governorRuns } from './governor-runs.js';
@@ -16,4 +17,9 @@ export type Story = Tell | { setting: Setting; tell: Tell };
  *
  * `odd-paths.ts` says which paths they have to take between them.
  */
-export const recordedRuns: Readonly<Record<string, Story>> = { ...conversationRuns, ...batchRuns, ...governorRuns };
+export const recordedRuns: Readonly<Record<string, Story>> = {
+  ...conversationRuns,
+  ...batchRuns,
+  ...governorRuns,
+  ...automationRuns,
+};

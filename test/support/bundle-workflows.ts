@@ -23,7 +23,7 @@ export async function bundleWorkflows(workflowsPath: string, outputPath: string)
 
 /** Failures are thrown; the rest of the bundler's talk would drown the tests' output. */
 const silent = () => undefined;
-const silentLogger = { log: silent, trace: silent, debug: silent, info: silent, warn: silent, error: silent };
+export const silentLogger = { log: silent, trace: silent, debug: silent, info: silent, warn: silent, error: silent };
 
 /** The entry of our own workflows. */
 export const workflowsEntry = fileURLToPath(new URL('../../src/workflows/index.ts', import.meta.url));

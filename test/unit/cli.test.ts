@@ -68,6 +68,10 @@ describe('what cannot be meant ends with exit code 2 and words on stderr', () =>
     ['an agent that is none', ['ask', '--agent', 'joe', 'x'], /Mend --agent: "joe" is not a RID/],
     ['stdin twice', ['batch', 'submit', '-', 'x', '-'], /stdin: is named twice/],
     ['a file that is not there', ['batch', 'run', '/nonexistent.jsonl'], /nonexistent\.jsonl: does not exist/],
+    ['no plan', ['automation', 'run', '/nonexistent.yaml'], /Cannot read \/nonexistent\.yaml: ENOENT/],
+    ['no time to start at', ['automation', 'schedule', 'create', 'x', 'y'], /Say when to start it: --cron, --every/],
+    ['no span', ['automation', 'schedule', 'backfill', 'x'], /Say from when on: --from 7d/],
+    ['a span to come', ['automation', 'schedule', 'backfill', 'x', '--from', '2999-01-01T00:00Z'], /Mend --from/],
     ['a port that is none', ['simulator', '--port', '70000'], /Mend --port: "70000"/],
   ])('%s', async (_, args, message) => {
     const { code, stdout, stderr } = await cli(args, { env: { ...NOWHERE, ...AGENT } });

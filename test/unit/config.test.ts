@@ -250,9 +250,9 @@ describe('loadWorkerConfig()', () => {
     );
     expect(problems).toEqual([
       expect.stringMatching(/^Set FOUNDRY_TOKEN/),
-      expect.stringMatching(/AIP_TASK_QUEUE: "a b"/),
       expect.stringMatching(/AIP_MAX_CONCURRENT_LANES: "0" is not a whole number above 0/),
       expect.stringMatching(/--shutdown-grace-ms: "1s"/),
+      expect.stringMatching(/AIP_TASK_QUEUE: "a b"/),
     ]);
   });
 });

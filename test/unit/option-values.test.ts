@@ -1,5 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { canaryOption, durationOption, numberOption, repeated, timeOption } from '../../src/cli/option-values.js';
+import {
+  canaryOption,
+  durationOption,
+  numberOption,
+  pastTimeOption,
+  repeated,
+  timeOption,
+} from '../../src/cli/option-values.js';
 
 const NOW = Date.parse('2026-03-01T12:00:00.000Z');
 
@@ -37,6 +44,22 @@ describe('timeOption()', () => {
       expect(() => timeOption('--x', () => NOW)(text)).toThrow(`Mend --x: "${text}" is neither`);
     },
   );
+});
+
+describe('pastTimeOption()', () => {
+  test.each([
+    ['6h', '2026-03-01T06:00:00.000Z'],
+    ['7d', '2026-02-22T12:00:00.000Z'],
+    ['2026-03-01T09:00+02:00', '2026-03-01T07:00:00.000Z'],
+  ])('reads %s', (text, iso) => {
+    expect(pastTimeOption('--x', () => NOW)(text)).toBe(iso);
+  });
+
+  test.each(['', 'yesterday', '2026-03-01', '2026-03-02T09:00Z', '0h'])('refuses "%s"', (text) => {
+    expect(() => pastTimeOption('--x', () => NOW)(text)).toThrow(
+      `Mend --x: "${text}" is neither a time that has passed`,
+    );
+  });
 });
 
 describe('numberOption()', () => {

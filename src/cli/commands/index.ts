@@ -1,5 +1,6 @@
 import type { CommandDefinition } from '../command.js';
 import { askCommand } from './ask.js';
+import { automationCommand } from './automation/index.js';
 import { batchCommand } from './batch/index.js';
 import { chatCommand } from './chat.js';
 import { conversationCommand } from './conversation.js';
@@ -16,6 +17,7 @@ export const commands: readonly CommandDefinition[] = [
   chatCommand,
   conversationCommand,
   batchCommand,
+  automationCommand,
   limitsCommand,
   workerCommand,
   simulatorCommand,

@@ -7,17 +7,17 @@ const MOST_LINES = 40;
 const SIGNS: Readonly<Record<StepState, string>> = {
   pending: '·',
   running: '▶',
-  waiting: '⏸',
+  waiting: '‖',
   done: '✓',
   failed: '✗',
   skipped: '–',
-  cancelled: '⊘',
+  cancelled: '–',
 };
 
 /** Where an automation stands, as markdown for the Temporal UI. No text of a plan's answers: it travels in a URL there. */
 export function detailsOf(status: AutomationStatus): string {
   const { plan, state, waitingFor, waitingUntil, totals, approvals, runs } = status;
-  const wait = waitingFor === undefined ? '' : `, waiting for ${waitingFor}${untilText(waitingUntil)}`;
+  const wait = waitingFor === undefined ? '' : ` for ${waitingFor}${untilText(waitingUntil)}`;
   const lines = stepLines(status.steps, 0);
   // What is done goes first where there is not room for all.
   const shown =
@@ -44,11 +44,30 @@ function stepLines(steps: readonly StepStatus[], depth: number): { step: StepSta
   ]);
 }
 
-function lineOf({ state, id, kind, path, begun, done, failed, items, waitingUntil, error }: StepStatus): string {
-  const counts = items !== undefined ? `, ${items} items` : begun > 1 ? `, ${done} of ${begun} done` : '';
+function lineOf(step: StepStatus): string {
+  const {
+    state,
+    id,
+    kind,
+    path,
+    begun,
+    done,
+    failed,
+    items,
+    itemsEnded = 0,
+    itemsFailed = 0,
+    waitingUntil,
+    error,
+  } = step;
+  const counts =
+    items !== undefined
+      ? `, ${itemsEnded} of ${items} items${itemsFailed > 0 ? `, ${itemsFailed} failed` : ''}`
+      : begun > 1
+        ? `, ${done} of ${begun} done`
+        : '';
   const failures = failed > 0 && begun > 1 ? `, ${failed} failed` : '';
   const why = error === undefined ? '' : ` (${error.errorName})`;
-  return `${SIGNS[state]} ${id ?? path} (${kind}${counts}${failures})${untilText(waitingUntil)}${why}`;
+  return `${SIGNS[state]} ${id ?? `\`${path}\``} (${kind}${counts}${failures})${untilText(waitingUntil)}${why}`;
 }
 
 const untilText = (until: string | undefined): string =>

@@ -268,7 +268,7 @@ export class Engine {
   }
 
   async #item({ step, path, scope }: Work<ForEachStep>, each: ForEachFrame, index: number): Promise<void> {
-    const { kept, conversations, rest } = this.tools;
+    const { kept, conversations, tree, rest } = this.tools;
     const frame = (each.active[index] ??= { block: newBlock(), scope: newScope() });
     const inner = scope.ofItem({
       ...{ path, index },
@@ -279,15 +279,18 @@ export class Engine {
     let isAtRest = false;
     try {
       await this.block(step.do, frame.block, `${path}.do`, inner);
-      if (step.collect === undefined) return;
       const { collect } = step;
-      const result = (await rest.busy(() => evaluate(collect, inner.context()))) ?? null;
-      if (result !== null) kept.add(result);
-      put(each.results, index, result);
+      if (collect !== undefined) {
+        const result = (await rest.busy(() => evaluate(collect, inner.context()))) ?? null;
+        if (result !== null) kept.add(result);
+        put(each.results, index, result);
+      }
+      tree.endItem(path, false);
     } catch (error) {
       isAtRest = error instanceof RollingOver;
       if (passesThrough(error)) throw error;
       const failure = stepErrorOf(error);
+      tree.endItem(path, true);
       if (step.onItemError === 'stop') throw failure;
       each.failed++;
       if (step.collect !== undefined) put(each.results, index, null);

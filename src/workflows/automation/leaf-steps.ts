@@ -1,5 +1,5 @@
 /** The steps that hold no others. */
-import { CancellationScope, condition, sleep, workflowInfo } from '@temporalio/workflow';
+import { workflowInfo } from '@temporalio/workflow';
 import type { ExchangeOutcome } from '../../protocol/exchange.js';
 import type { AutomationTotals } from '../../protocol/automation.js';
 import { batchWorkflowId, type RowOutcome } from '../../protocol/batch.js';
@@ -24,6 +24,7 @@ import { type ApprovalDesk, newApproval } from '../approval.js';
 import { askJson } from '../ask-json.js';
 import { answerOf, type Message } from '../conversation-in-code.js';
 import { type BatchRowInput, runBatch } from '../run-batch.js';
+import { waitUntil } from '../wait-until.js';
 import { evaluate, renderJson, renderText } from './expressions.js';
 import type { StepFrame } from './frames.js';
 import { type PlanConversations, renderParameters } from './plan-conversations.js';
@@ -93,19 +94,10 @@ export class LeafSteps {
     if (leftMs <= 0) return;
     const shown = this.tools.tree.wait(path, { waitingFor, untilMs });
     this.tools.onChange();
-    const timer = new CancellationScope({ cancellable: true });
-    let isOver = false;
-    timer
-      .run(() => sleep(leftMs, { summary: `${path}: ${waitingFor}` }))
-      .then(
-        () => (isOver = true),
-        () => undefined,
-      );
     try {
-      await this.tools.rest.wait((isHeld) => condition(() => isOver || isHeld()));
-      if (!isOver) throw new RollingOver();
+      const isHeld = await this.tools.rest.wait((isHeld) => waitUntil(isHeld, leftMs, `${path}: ${waitingFor}`));
+      if (isHeld) throw new RollingOver();
     } finally {
-      timer.cancel();
       shown();
     }
   }

@@ -16,6 +16,8 @@ export interface StepRecord {
   finishedMs?: number;
   /** Items of a `forEach`, of all its begins. */
   items?: number;
+  itemsEnded?: number;
+  itemsFailed?: number;
   error?: ExchangeError;
 }
 
@@ -40,6 +42,8 @@ export class StepTree {
   readonly #records: Map<StepPath, StepRecord>;
   /** By path, of those that wait now: the newest last. */
   readonly #waits = new Map<StepPath, StepWait[]>();
+  /** By path, of steps that hold no others, until they change: a plan may have thousands, and is looked at with every step. */
+  readonly #known = new Map<StepPath, StepStatus>();
   /** Steps at work that hold no others. */
   #activeLeaves = 0;
 
@@ -72,6 +76,7 @@ export class StepTree {
 
   /** The plan has ended: what had come to rest for a new run goes on no more. */
   close(nowMs: number): void {
+    this.#known.clear();
     for (const [path, record] of this.#records) {
       const active = this.#activeOf(path);
       if (active <= 0) continue;
@@ -81,6 +86,7 @@ export class StepTree {
   }
 
   begin(path: StepPath, nowMs: number): void {
+    this.#known.delete(path);
     const record = this.#records.get(path);
     if (record === undefined) {
       this.#records.set(path, { ...NOTHING_YET, begun: 1, startedMs: nowMs });
@@ -88,7 +94,7 @@ export class StepTree {
   }
 
   end(path: StepPath, end: StepEnd, nowMs: number, error?: ExchangeError): void {
-    const record = this.#records.get(path);
+    const record = this.#changing(path);
     if (record === undefined) return;
     record[end]++;
     record.finishedMs = nowMs;
@@ -97,18 +103,25 @@ export class StepTree {
 
   /** A try failed; another may come. */
   fail(path: StepPath, { parameters: _, message, ...error }: ExchangeError): void {
-    const record = this.#records.get(path);
+    const record = this.#changing(path);
     if (record !== undefined) record.error = { ...error, message: message.slice(0, ERROR_CHARACTERS.each) };
   }
 
   addTokens(path: StepPath, tokens: number): void {
-    const record = this.#records.get(path);
+    const record = this.#changing(path);
     if (record !== undefined) record.tokens += tokens;
   }
 
   addItems(path: StepPath, items: number): void {
-    const record = this.#records.get(path);
+    const record = this.#changing(path);
     if (record !== undefined) record.items = (record.items ?? 0) + items;
+  }
+
+  endItem(path: StepPath, isFailed: boolean): void {
+    const record = this.#changing(path);
+    if (record === undefined) return;
+    record.itemsEnded = (record.itemsEnded ?? 0) + 1;
+    record.itemsFailed = (record.itemsFailed ?? 0) + (isFailed ? 1 : 0);
   }
 
   /** Counts a step that holds no others as at work, until the function that it gives is called. */
@@ -119,8 +132,10 @@ export class StepTree {
 
   /** Shows what a step waits for, until the function that it gives is called. */
   wait(path: StepPath, wait: StepWait): () => void {
+    this.#known.delete(path);
     this.#waits.set(path, [...(this.#waits.get(path) ?? []), wait]);
     return () => {
+      this.#known.delete(path);
       const left = (this.#waits.get(path) ?? []).filter((one) => one !== wait);
       if (left.length === 0) this.#waits.delete(path);
       else this.#waits.set(path, left);
@@ -141,6 +156,11 @@ export class StepTree {
     return this.#statusOf(this.plan.steps, 'steps');
   }
 
+  #changing(path: StepPath): StepRecord | undefined {
+    this.#known.delete(path);
+    return this.#records.get(path);
+  }
+
   #activeOf(path: StepPath): number {
     const record = this.#records.get(path);
     return record === undefined ? 0 : record.begun - record.done - record.failed - record.skipped - record.cancelled;
@@ -153,7 +173,10 @@ export class StepTree {
         branch: key.replace(/^parallel\./, ''),
         steps: this.#statusOf(inner, `${path}.${key}`),
       }));
-      return this.#one(step, path, children);
+      if (children.length > 0) return this.#one(step, path, children);
+      const status = this.#known.get(path) ?? this.#one(step, path, []);
+      this.#known.set(path, status);
+      return status;
     });
   }
 
@@ -174,7 +197,11 @@ export class StepTree {
       tokens: (record?.tokens ?? 0) + inner,
       ...(record !== undefined && { startedAt: new Date(record.startedMs).toISOString() }),
       ...(record?.finishedMs !== undefined && { finishedAt: new Date(record.finishedMs).toISOString() }),
-      ...(record?.items !== undefined && { items: record.items }),
+      ...(record?.items !== undefined && {
+        items: record.items,
+        itemsEnded: record.itemsEnded ?? 0,
+        itemsFailed: record.itemsFailed ?? 0,
+      }),
       ...(record?.error !== undefined && { error: record.error }),
       ...(wait !== undefined && { waitingFor: wait.waitingFor }),
       ...(wait?.untilMs !== undefined && { waitingUntil: new Date(wait.untilMs).toISOString() }),

@@ -3,7 +3,13 @@ const LONG_KEY = 8;
 
 /** The known key that is nearest to an unknown one; absent when none is near. */
 export function suggestKey(key: string, known: readonly string[]): string | undefined {
-  return known.find((name) => squeezed(name) === squeezed(key)) ?? known.find((name) => distance(name, key) <= 2);
+  const respelt = known.find((name) => squeezed(name) === squeezed(key));
+  if (respelt !== undefined) return respelt;
+  const [nearest] = known
+    .map((name) => ({ name, away: distance(name, key) }))
+    .filter(({ away }) => away <= 2)
+    .sort((a, b) => a.away - b.away);
+  return nearest?.name;
 }
 
 /**

@@ -1,0 +1,24 @@
+import { AipClientError } from './errors.js';
+
+/** A schedule of this name exists. Nothing was changed. */
+export class AutomationScheduleExistsError extends AipClientError {
+  override readonly name = 'AutomationScheduleExistsError';
+  constructor(readonly schedule: string) {
+    super(
+      `Cannot create schedule ${schedule}: one of this name exists; delete it first (\`aip-temporal automation schedule delete ${schedule}\`), or give another name`,
+    );
+  }
+}
+
+/** No schedule of that name starts plans in this namespace. */
+export class AutomationScheduleNotFoundError extends AipClientError {
+  override readonly name = 'AutomationScheduleNotFoundError';
+  constructor(
+    readonly schedule: string,
+    readonly namespace: string,
+  ) {
+    super(
+      `Cannot find schedule ${schedule} in namespace ${namespace}: it was never created, or is deleted; \`aip-temporal automation schedule list\` shows those that are there`,
+    );
+  }
+}

@@ -1,0 +1,152 @@
+import { ScheduleAlreadyRunning, type ScheduleOptions } from '@temporalio/client';
+import { automationWorkflowId } from '../protocol/automation.js';
+import { checkAutomation, checkAutomationId } from './automation-check.js';
+import { automationIdOf } from './automation-memo.js';
+import { AutomationScheduleExistsError } from './automation-schedule-errors.js';
+import {
+  OVERLAP,
+  SCHEDULE_MEMO,
+  type ScheduleMemo,
+  type ScheduleOverlap,
+  withSchedule,
+} from './automation-schedule.js';
+import { type AutomationTimes, scheduleSpec } from './automation-schedule-spec.js';
+import { automationAction, type AutomationStart } from './automation-start.js';
+import type { ClientContext } from './connection.js';
+import { InvalidCallError } from './errors.js';
+import { pause } from './outage.js';
+import { translateError } from './translate-error.js';
+
+export { AutomationScheduleExistsError, AutomationScheduleNotFoundError } from './automation-schedule-errors.js';
+export {
+  type AutomationScheduleDescription,
+  type AutomationScheduleSummary,
+  describeAutomationSchedule,
+  listAutomationSchedules,
+  type ScheduledRun,
+  type ScheduleOverlap,
+} from './automation-schedule.js';
+export { type AutomationTimes, intervalWords } from './automation-schedule-spec.js';
+
+/** How long a run that was triggered is looked for (milliseconds). */
+const TRIGGERED_WITHIN_MS = 5_000;
+const LOOK_EVERY_MS = 100;
+
+/** A plan that is started again and again. */
+export interface AutomationSchedule extends Omit<AutomationStart, 'automationId'>, AutomationTimes {
+  /** 1–200 characters. What it starts is called `<name>-<time>`. */
+  name: string;
+  /** What becomes of a start while the run before it goes on. Default `skip`. */
+  overlap?: ScheduleOverlap;
+  /** Starts that were missed while Temporal was down are made up for, so far back (milliseconds). Default: a year. */
+  catchupWindowMs?: number;
+  /** Default false. */
+  paused?: boolean;
+  /** For people. */
+  note?: string;
+}
+
+/**
+ * Creates a schedule: Temporal starts the plan by itself from then on, as `startAutomation` would.
+ *
+ * @throws AutomationScheduleExistsError; InvalidCallError when a time cannot be meant, or a step has no agent to ask.
+ */
+export async function createAutomationSchedule(context: ClientContext, schedule: AutomationSchedule): Promise<void> {
+  const { name, plan, inputs = {}, source, overlap = 'skip', catchupWindowMs, paused = false, note } = schedule;
+  checkAutomationId(name, 'schedule');
+  checkAutomation({ ...schedule, inputs });
+  const scheduleId = automationWorkflowId(name);
+  const memo: ScheduleMemo = { plan: plan.name, ...(source !== undefined && { source }) };
+  const options: ScheduleOptions = {
+    scheduleId,
+    spec: scheduleSpec(schedule),
+    action: { type: 'startWorkflow', ...automationAction(context, schedule), workflowId: scheduleId },
+    policies: {
+      overlap: OVERLAP[overlap],
+      ...(catchupWindowMs !== undefined && { catchupWindow: catchupWindowMs }),
+    },
+    state: { paused, ...(note !== undefined && { note }) },
+    memo: { [SCHEDULE_MEMO]: memo },
+  };
+  try {
+    await context.client.schedule.create(options);
+  } catch (error) {
+    if (error instanceof ScheduleAlreadyRunning) throw new AutomationScheduleExistsError(name);
+    // So the SDK tells what the server finds wrong with the times.
+    if (error instanceof TypeError) throw new InvalidCallError(`Cannot create schedule ${name}: ${error.message}`);
+    throw translateError(error, context, scheduleId);
+  }
+}
+
+/** Starts nothing any more until `resumeAutomationSchedule`; runs go on. @throws AutomationScheduleNotFoundError */
+export async function pauseAutomationSchedule(
+  context: ClientContext,
+  name: string,
+  options: { note?: string } = {},
+): Promise<void> {
+  await withSchedule(context, name, (handle) => handle.pause(options.note ?? 'paused by aip-temporal'));
+}
+
+/** Starts again at its times; what it missed meanwhile is not made up for. @throws AutomationScheduleNotFoundError */
+export async function resumeAutomationSchedule(
+  context: ClientContext,
+  name: string,
+  options: { note?: string } = {},
+): Promise<void> {
+  await withSchedule(context, name, (handle) => handle.unpause(options.note ?? 'resumed by aip-temporal'));
+}
+
+/**
+ * Starts the plan now, also while the schedule is paused.
+ *
+ * @param options.overlap While a run goes on. Default: the schedule's own policy. What is started with `allowAll`, Temporal does not
+ *   count as a run of the schedule that the next start could overlap with.
+ * @returns The id of the automation; absent when none has started within some seconds: a run goes on, and it is skipped or
+ *   waits. Temporal names runs by the second: of two within one, only the first starts.
+ * @throws AutomationScheduleNotFoundError
+ */
+export async function triggerAutomationSchedule(
+  context: ClientContext,
+  name: string,
+  options: { overlap?: ScheduleOverlap } = {},
+): Promise<{ automationId?: string }> {
+  return withSchedule(context, name, async (handle, { info, policies }) => {
+    await handle.trigger(options.overlap === undefined ? policies.overlap : OVERLAP[options.overlap]);
+    const untilMs = Date.now() + TRIGGERED_WITHIN_MS;
+    while (Date.now() < untilMs) {
+      const now = (await handle.describe()).info;
+      if (now.numActionsSkippedOverlap > info.numActionsSkippedOverlap) break;
+      const last = now.recentActions.at(-1);
+      if (now.numActionsTaken > info.numActionsTaken && last !== undefined) {
+        return { automationId: automationIdOf(last.action.workflow.workflowId) };
+      }
+      await pause(LOOK_EVERY_MS, undefined);
+    }
+    return {};
+  });
+}
+
+/** Deletes a schedule; what it has started goes on. @throws AutomationScheduleNotFoundError */
+export async function deleteAutomationSchedule(context: ClientContext, name: string): Promise<void> {
+  await withSchedule(context, name, (handle) => handle.delete());
+}
+
+/**
+ * Starts the plan for each of the schedule's times in a span, as if it had been there then.
+ *
+ * @param span.overlap Default `bufferAll`: one after the other.
+ * @throws AutomationScheduleNotFoundError, InvalidCallError
+ */
+export async function backfillAutomationSchedule(
+  context: ClientContext,
+  name: string,
+  span: { from: Date; to: Date; overlap?: ScheduleOverlap },
+): Promise<void> {
+  const { from, to, overlap = 'bufferAll' } = span;
+  if (!(from.getTime() < to.getTime())) {
+    throw new InvalidCallError(
+      `Cannot backfill from ${from.toISOString()} to ${to.toISOString()}: give a beginning before the end`,
+    );
+  }
+  await withSchedule(context, name, (handle) => handle.backfill({ start: from, end: to, overlap: OVERLAP[overlap] }));
+}
