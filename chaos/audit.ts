@@ -3,6 +3,7 @@ import { AgentsApiError } from '../src/agents-api/index.js';
 import type { RowResult } from '../src/protocol/batch.js';
 import type { ExchangeOutcome, ExchangeResult } from '../src/protocol/exchange.js';
 import type { LedgerExchange, Simulator } from '../src/simulator/index.js';
+import type { AutomationStory, StepResult } from './automation-actor.js';
 import type { BatchStory } from './batch-actor.js';
 import type { ConversationStory, SentMessage } from './conversation-actor.js';
 import { markerIn, markerOf } from './conversation-plan.js';
@@ -45,6 +46,7 @@ interface Subject {
   conversations: readonly ConversationStory[];
   records: ReadonlyMap<string, ConversationRecord>;
   batches: readonly BatchStory[];
+  automations: readonly AutomationStory[];
   terminated: readonly TerminatedStory[];
 }
 
@@ -83,6 +85,7 @@ class Auditor {
     }
     for (const story of this.subject.conversations) await this.#conversation(story);
     for (const story of this.subject.batches) await this.#batch(story);
+    for (const story of this.subject.automations) await this.#automation(story);
     for (const story of this.subject.terminated) this.#terminated(story);
     return { findings: this.#findings, outcomes: this.#outcomes, compared: this.#compared };
   }
@@ -152,6 +155,35 @@ class Auditor {
     }
   }
 
+  async #automation({ plan, results, errors }: AutomationStory): Promise<void> {
+    for (const error of errors) this.#find('error', plan.id, error);
+    if (results === undefined) return this.#count('automation cancelled');
+    for (const [index, item] of plan.items.entries()) {
+      for (const step of ['one', 'two'] as const) {
+        const marker = markerIn(item[step]) ?? item[step];
+        const result: StepResult | undefined = results[index]?.[step];
+        if (result === undefined) {
+          this.#find('lost', marker, 'has no result');
+          continue;
+        }
+        this.#count(`step ${result.status}`);
+        const status = result.status === 'skipped' ? 'failed' : result.status;
+        await this.#againstLedger(marker, status, undefined, plan.isBlocking && status === 'failed');
+        await this.#compareAnswer(marker, result);
+      }
+    }
+  }
+
+  async #compareAnswer(marker: string, { answer }: StepResult): Promise<void> {
+    const exchange = (this.#ledger.get(marker) ?? []).find((one) => this.#isKept(one));
+    if (answer === undefined || exchange === undefined) return;
+    const held = (await this.#contentOnce(exchange))?.get(marker)?.[0];
+    if (held === undefined) return;
+    this.#compared++;
+    if (held.agentMarkdownResponse !== answer)
+      this.#find('wrong', marker, 'the answer is not the one that the session holds');
+  }
+
   #terminated({ marker, terminatedMs }: TerminatedStory): void {
     for (const exchange of this.#ledger.get(marker) ?? []) {
       const afterMs = Date.parse(exchange.endedAt ?? new Date().toISOString()) - terminatedMs;
@@ -188,10 +220,8 @@ class Auditor {
     }
   }
 
-  async #compare(marker: string, { sessionRid, agentRid }: LedgerExchange, result: ExchangeResult): Promise<void> {
-    let content = this.#contents.get(sessionRid);
-    if (content === undefined) this.#contents.set(sessionRid, (content = this.#contentOf(agentRid, sessionRid)));
-    const held = (await content)?.get(marker)?.[0];
+  async #compare(marker: string, exchange: LedgerExchange, result: ExchangeResult): Promise<void> {
+    const held = (await this.#contentOnce(exchange))?.get(marker)?.[0];
     if (held === undefined) return;
     this.#compared++;
     const { agentMarkdownResponse, sessionTraceId, interruptedOutput } = held;
@@ -200,6 +230,12 @@ class Auditor {
       sessionTraceId === result.sessionTraceId &&
       interruptedOutput === result.interruptedOutput;
     if (!isRight) this.#find('wrong', marker, 'the recorded result is not the one that the session holds');
+  }
+
+  #contentOnce({ sessionRid, agentRid }: LedgerExchange): Promise<Map<string, ExchangeResult[]> | undefined> {
+    let content = this.#contents.get(sessionRid);
+    if (content === undefined) this.#contents.set(sessionRid, (content = this.#contentOf(agentRid, sessionRid)));
+    return content;
   }
 
   /** The content of a session by marker; undefined for one that cannot be read any more. */

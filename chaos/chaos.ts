@@ -4,6 +4,7 @@ import { createAgentsApi, staticToken } from '../src/agents-api/index.js';
 import { AipClient, listBatches, setBatchConcurrency } from '../src/client/index.js';
 import { type LedgerTotals, type Simulator, startSimulator } from '../src/simulator/index.js';
 import { audit, type Audit } from './audit.js';
+import { type AutomationStory, planAutomation, playAutomation } from './automation-actor.js';
 import { type BatchStory, planBatch, playBatch } from './batch-actor.js';
 import { type ChaosClock, chaosClock, insist } from './clock.js';
 import { type ConversationStory, playConversation, type Stage } from './conversation-actor.js';
@@ -25,6 +26,7 @@ export interface ChaosResult extends Audit {
   /** Runs of conversations, roll-overs and reopenings included. */
   runs: number;
   batches: number;
+  automations: number;
   seconds: number;
 }
 
@@ -85,6 +87,7 @@ class Chaos {
   readonly #conversations: ConversationStory[] = [];
   readonly #records = new Map<string, ConversationRecord>();
   readonly #batches: BatchStory[] = [];
+  readonly #automations: AutomationStory[] = [];
   readonly #terminated: TerminatedStory[] = [];
   readonly #playing = new Set<ConversationStory>();
   #begun = 0;
@@ -117,6 +120,7 @@ class Chaos {
       const playing = Promise.all([
         ...Array.from({ length: this.options.conversations }, () => this.#play(stage)),
         this.#playBatches(stage),
+        this.#playAutomations(stage),
         this.#playTerminated(stage),
       ]);
       await Promise.race([playing, clock.wait(2 ** 31 - 1)]);
@@ -138,15 +142,16 @@ class Chaos {
     const { url: foundryUrl, token } = simulator;
     const api = createAgentsApi({ foundryUrl, token: staticToken(token) });
     try {
-      const { conversations, records, batches, terminated } = this.#stories();
+      const { conversations, records, batches, automations, terminated } = this.#stories();
       return {
-        ...(await audit({ simulator, api, conversations, records, batches, terminated })),
+        ...(await audit({ simulator, api, conversations, records, batches, automations, terminated })),
         options: this.options,
         done: this.#done,
         totals: simulator.summary().totals,
         conversations: conversations.length,
         runs: [...records.values()].reduce((sum, { runs }) => sum + runs, 0),
         batches: batches.length,
+        automations: automations.length,
         seconds: Math.round((Date.now() - startedMs) / 1000),
       };
     } finally {
@@ -159,6 +164,7 @@ class Chaos {
       conversations: this.#conversations,
       records: this.#records,
       batches: this.#batches,
+      automations: this.#automations,
       terminated: this.#terminated,
     };
   }
@@ -173,6 +179,12 @@ class Chaos {
   async #playBatches(stage: Stage): Promise<void> {
     for (let n = 0; this.options.rows > 0 && !stage.clock.over.aborted; n++) {
       this.#batches.push(await playBatch(stage, planBatch(this.#random, n, this.options)));
+    }
+  }
+
+  async #playAutomations(stage: Stage): Promise<void> {
+    for (let n = 0; this.options.items > 0 && !stage.clock.over.aborted; n++) {
+      this.#automations.push(await playAutomation(stage, planAutomation(this.#random, n, this.options)));
     }
   }
 

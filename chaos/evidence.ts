@@ -40,11 +40,13 @@ export async function keepEvidence(
 
 /** Of a message's marker, or of a row's batch. */
 const workflowIdOf = (subject: string): string =>
-  subject.startsWith('#m ')
-    ? `chaos/${/\d+/.exec(subject)?.[0] ?? ''}`
-    : subject.startsWith('chaos/')
-      ? subject
-      : `batch/${subject.split(' ')[0]}`;
+  subject.startsWith('#a ')
+    ? `automation/chaos-${/\d+/.exec(subject)?.[0] ?? ''}`
+    : subject.startsWith('#m ')
+      ? `chaos/${/\d+/.exec(subject)?.[0] ?? ''}`
+      : subject.startsWith('chaos/') || subject.startsWith('automation/')
+        ? subject
+        : `batch/${subject.split(' ')[0]}`;
 
 /** The payloads of a history come as base64. */
 const bytesAsText = (key: string, value: unknown): unknown =>

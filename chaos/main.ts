@@ -37,6 +37,7 @@ async function main(): Promise<void> {
     )
     .option('--conversations <n>', 'conversations at once', number(0), 25)
     .option('--rows <n>', 'rows of each batch; 0: no batches', number(0), 300)
+    .option('--items <n>', 'items of each automation; 0: no automations', number(0), 20)
     .option('--workers <n>', 'workers', number(1), 2)
     .option('--faults <share>', 'share of the calls that go wrong', number(0), 0.05)
     .option('--worker-kill-seconds <n>', 'mean time between two kills; 0: none', number(0), 10)

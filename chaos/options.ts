@@ -14,6 +14,8 @@ export interface ChaosOptions {
   conversations: number;
   /** Rows of each batch; when one has ended another begins. 0: no batches. */
   rows: number;
+  /** Items of each automation, of two questions each; when one has ended another begins. 0: no automations. */
+  items: number;
   workers: number;
   /** Share of the calls of the API that go wrong. */
   faults: number;
@@ -37,6 +39,7 @@ export interface Disturbances {
   batchCancels: number;
   /** Pauses, changes of the rows at once, cancels of single rows. */
   batchSteers: number;
+  automationCancels: number;
 }
 
 export const noDisturbances = (): Disturbances => ({
@@ -52,4 +55,5 @@ export const noDisturbances = (): Disturbances => ({
   expiries: 0,
   batchCancels: 0,
   batchSteers: 0,
+  automationCancels: 0,
 });

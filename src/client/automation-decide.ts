@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
 import {
   type ApprovalAnswer,
@@ -21,11 +22,15 @@ import { automationIdOf } from './automation-memo.js';
 import type { ClientContext } from './connection.js';
 import { runStatus } from './describe-conversation.js';
 import { type EndStatus, InvalidCallError } from './errors.js';
-import { applicationFailureOf, translateError } from './translate-error.js';
+import { applicationFailureOf, GRPC, grpcStatus, translateError } from './translate-error.js';
 import { queryWorker } from './worker-query.js';
 
 /** A worker takes a decision in milliseconds. */
 const DECIDE_TIMEOUT_MS = 10_000;
+
+/** A run that goes on as a new one does so within a second or two. */
+const MOST_ATTEMPTS = 10;
+const ATTEMPT_PAUSE_MS = 500;
 
 /** A decision, and about what: without `approvalId` about the only approval that waits. */
 export interface AutomationDecision extends DecideInput {
@@ -70,13 +75,32 @@ async function decideIn(
     );
   }
   try {
-    return await queryWorker(context, workflowId, DECIDE_TIMEOUT_MS, (handle) =>
-      handle.executeUpdate(decideUpdate, { args: [decision] }),
+    return await throughRollOvers(() =>
+      queryWorker(context, workflowId, DECIDE_TIMEOUT_MS, (handle) =>
+        handle.executeUpdate(decideUpdate, { args: [decision] }),
+      ),
     );
   } catch (error) {
     const isRefused = error instanceof WorkflowUpdateFailedError;
     if (!isRefused && !(error instanceof WorkflowNotFoundError)) throw translateError(error, context, workflowId);
     throw (await whyRefused(context, workflowId, subject, decision.approvalId)) ?? refusal(error, subject);
+  }
+}
+
+/** An update that meets a run which goes on as a new one is refused by the server, and has not counted. */
+async function throughRollOvers<T>(decideOnce: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await decideOnce();
+    } catch (error) {
+      const { code, details = '' } = grpcStatus(error) ?? {};
+      const isRollOver =
+        code === GRPC.failedPrecondition ||
+        (code === GRPC.notFound && details.includes('aborted by closing workflow')) ||
+        applicationFailureOf(error)?.type === 'AcceptedUpdateCompletedWorkflow';
+      if (!isRollOver || attempt >= MOST_ATTEMPTS) throw error;
+      await delay(ATTEMPT_PAUSE_MS);
+    }
   }
 }
 

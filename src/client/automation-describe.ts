@@ -115,7 +115,7 @@ export class AutomationLooker {
       const noWorker =
         error instanceof NoWorkerError
           ? `no worker answers on task queue ${taskQueue}; start one with \`aip-temporal worker\``
-          : `the workers on task queue ${taskQueue} do not answer; they are busy, or have just stopped`;
+          : error.message;
       return { ...(last?.live !== undefined && { live: last.live }), noWorker };
     }
   }

@@ -101,7 +101,8 @@ export async function resumeAutomationSchedule(
  *
  * @param options.overlap While a run goes on. Default: the schedule's own policy. What is started with `allowAll`, Temporal does not
  *   count as a run of the schedule that the next start could overlap with.
- * @returns The id of the automation; absent when none has started within some seconds: a run goes on, and it is skipped or waits.
+ * @returns The id of the automation; absent when none has started within some seconds: a run goes on, and it is skipped or
+ *   waits. Temporal names runs by the second: of two within one, only the first starts.
  * @throws AutomationScheduleNotFoundError
  */
 export async function triggerAutomationSchedule(

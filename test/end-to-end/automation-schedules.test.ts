@@ -160,7 +160,10 @@ test('trigger starts the plan now, as startAutomation would, and tells its id', 
   expect(counts).toMatchObject({ started: 1, skipped: 0 });
   expect(await triggerAutomationSchedule(rig.client, name)).toEqual({});
   expect((await describeAutomationSchedule(rig.client, name)).counts).toMatchObject({ started: 1, skipped: 1 });
+  // Temporal names runs by the second.
+  await until('the next second', () => new Date().toISOString().slice(0, 19) > automationId.slice(-20, -1));
   const beside = await triggerAutomationSchedule(rig.client, name, { overlap: 'allowAll' });
+  expect(beside.automationId).toMatch(new RegExp(`^${name}-20`));
   expect(beside.automationId).not.toBe(automationId);
   for (const id of [automationId, beside.automationId ?? '']) {
     await rig.client.client.workflow.getHandle(`automation/${id}`).terminate();

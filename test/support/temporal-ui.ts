@@ -65,6 +65,8 @@ export class TemporalUi {
     const editor = visible(dialog.locator('[contenteditable="true"]'));
     await editor.click();
     await this.page.keyboard.insertText(JSON.stringify(argument));
+    // Left, the editor puts its text on more lines, and "Submit" would move away under the click.
+    await editor.blur();
     await this.#confirm('Send a Signal', 'Submit');
     await dialog.waitFor({ state: 'hidden' });
   }

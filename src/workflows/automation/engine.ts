@@ -207,8 +207,9 @@ export class Engine {
   }
 
   async #if({ step, path, frame, scope }: Work<IfStep>): Promise<undefined> {
+    const { rest } = this.tools;
     if (frame.branch === undefined) {
-      const name = (await holds(step.if, scope.context())) ? 'then' : 'else';
+      const name = (await rest.busy(() => holds(step.if, scope.context()))) ? 'then' : 'else';
       frame.branch = { name, block: newBlock() };
     }
     const { name, block } = frame.branch;
@@ -227,9 +228,9 @@ export class Engine {
 
   async #forEach(work: Work<ForEachStep>): Promise<JsonValue> {
     const { step, path, frame, scope } = work;
-    const { kept, tree } = this.tools;
+    const { kept, tree, rest } = this.tools;
     if (frame.forEach === undefined) {
-      const items = await itemsOf(step.items, scope.context());
+      const items = await rest.busy(() => itemsOf(step.items, scope.context()));
       kept.add(items);
       frame.forEach = { items, next: 0, failed: 0, results: [], active: {} };
       tree.addItems(path, items.length);
@@ -267,7 +268,7 @@ export class Engine {
   }
 
   async #item({ step, path, scope }: Work<ForEachStep>, each: ForEachFrame, index: number): Promise<void> {
-    const { kept, conversations, tree } = this.tools;
+    const { kept, conversations, tree, rest } = this.tools;
     const frame = (each.active[index] ??= { block: newBlock(), scope: newScope() });
     const inner = scope.ofItem({
       ...{ path, index },
@@ -278,8 +279,9 @@ export class Engine {
     let isAtRest = false;
     try {
       await this.block(step.do, frame.block, `${path}.do`, inner);
-      if (step.collect !== undefined) {
-        const result = (await evaluate(step.collect, inner.context())) ?? null;
+      const { collect } = step;
+      if (collect !== undefined) {
+        const result = (await rest.busy(() => evaluate(collect, inner.context()))) ?? null;
         if (result !== null) kept.add(result);
         put(each.results, index, result);
       }

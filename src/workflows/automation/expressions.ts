@@ -1,14 +1,16 @@
 /** Expressions (JSONata) and templates of plans, over what a plan knows. */
+import { CancellationScope, sleep, workflowInfo } from '@temporalio/workflow';
 import type { Expression as CompiledExpression } from 'jsonata';
 import { FAILURE_TYPES } from '../../protocol/failures.js';
 import { jsonBytes } from '../../protocol/json-size.js';
 import type { Expression, JsonObject, JsonTemplate, JsonValue, Template } from '../../protocol/plan.js';
 import { PLAN_LIMITS } from '../../protocol/plan.js';
 import { isWholeExpression, type TemplatePart, templateParts } from '../../protocol/template-parts.js';
+import { atOnce } from './at-once.js';
 import { StepError } from './step-error.js';
 
 /** Bounds of one evaluation, so that an expression that never ends fails instead of holding up its worker. */
-const MOST_EVALUATIONS = 200_000;
+const MOST_EVALUATIONS = 10_000;
 const MOST_DEPTH = 500;
 const MOST_ITEMS = 100_000;
 /** Expressions that are kept compiled. */
@@ -17,13 +19,17 @@ const MOST_COMPILED = 500;
 /** Told at each evaluation of a part of an expression (JSONata's own hook). */
 const ON_EVALUATE = Symbol.for('jsonata.__evaluate_entry') as unknown as string;
 
+/** Of all together in one go of the workflow, which may take 5 s; then it takes a breath. A thousand take 20 to 200 ms. */
+const MOST_AT_A_STRETCH = 3_000;
+
 const compiled = new Map<string, CompiledExpression>();
 
 /** What an expression comes to, as JSON; undefined where there is nothing. @throws StepError `ExpressionFailed` */
 export async function evaluate(expression: Expression, context: JsonObject): Promise<JsonValue | undefined> {
+  while (isOutOfBreath()) await breath();
   try {
     const program = await compile(expression);
-    const value: unknown = await program.evaluate(context);
+    const value = atOnce(() => program.evaluate(context) as Promise<unknown>);
     const json = JSON.stringify(value);
     if (json !== undefined && jsonBytes(value) > PLAN_LIMITS.stateBytes) {
       throw new Error(`it comes to more than ${PLAN_LIMITS.stateBytes} bytes of JSON`);
@@ -35,6 +41,25 @@ export async function evaluate(expression: Expression, context: JsonObject): Pro
       `Cannot evaluate ${shown(expression)}: ${reasonOf(error)}; mend the expression`,
     );
   }
+}
+
+let stretch = '';
+let spent = 0;
+let breathing: Promise<void> | undefined;
+
+function isOutOfBreath(): boolean {
+  const now = `${workflowInfo().historyLength} ${Date.now()}`;
+  if (now !== stretch) spent = 0;
+  stretch = now;
+  return spent >= MOST_AT_A_STRETCH;
+}
+
+/** One for all that wait for it. */
+function breath(): Promise<void> {
+  breathing ??= CancellationScope.nonCancellable(() => sleep(1, { summary: 'a breath between expressions' })).finally(
+    () => (breathing = undefined),
+  );
+  return breathing;
 }
 
 /** Whether an expression holds, as JSONata's `$boolean` has it: nothing, `false`, 0, "" and empty ones do not. */
@@ -93,11 +118,12 @@ async function compile(expression: Expression): Promise<CompiledExpression> {
   const known = compiled.get(expression);
   if (known !== undefined) return known;
   // Evaluated when it is first needed: it takes a millisecond, which workflows that have no plan need not pay.
-  const { default: jsonata } = await import(/* webpackMode: "eager" */ 'jsonata');
+  const { default: jsonata } = await import(/* webpackMode: "eager" */ 'jsonata/jsonata-es5.js');
   const program = jsonata(expression, { stack: MOST_DEPTH, sequence: MOST_ITEMS });
   // Counted for each evaluation by itself: those of items that are done at once take turns.
   program.assign(ON_EVALUATE, (_part: unknown, _input: unknown, { base }: { base: { evaluations?: number } }) => {
     base.evaluations = (base.evaluations ?? 0) + 1;
+    spent++;
     if (base.evaluations > MOST_EVALUATIONS) throw new Error('it goes on for too long');
   });
   if (compiled.size >= MOST_COMPILED) compiled.clear();

@@ -62,6 +62,9 @@ export interface LeafTools {
 const BATCH_RESULT_BYTES = PLAN_LIMITS.stateBytes / 2;
 
 export class LeafSteps {
+  /** The `set` steps that came before: of two at once, the second sees what the first has set. */
+  #lastSet: Promise<unknown> = Promise.resolve();
+
   constructor(private readonly tools: LeafTools) {}
 
   /** Does the step. @returns What it results in; undefined where that is nothing. */
@@ -222,7 +225,13 @@ export class LeafSteps {
     }
   }
 
-  async #set({ step, scope }: Work<SetStep>): Promise<undefined> {
+  #set(work: Work<SetStep>): Promise<undefined> {
+    const next = this.#lastSet.then(() => this.#setNow(work));
+    this.#lastSet = next.catch(() => undefined);
+    return next;
+  }
+
+  async #setNow({ step, scope }: Work<SetStep>): Promise<undefined> {
     const { vars } = this.tools;
     const context = scope.context();
     const values: [string, JsonValue][] = [];
