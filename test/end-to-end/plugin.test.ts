@@ -3,12 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { NativeConnection } from '@temporalio/worker';
 import { AipClient, runBatch } from '../../src/client/index.js';
 import { connectToTemporal } from '../../src/client/connection.js';
+import { startTemporalServer } from '../../src/embedded/index.js';
 import type { ApprovalNotice } from '../../src/protocol/automation.js';
 import { decideUpdate } from '../../src/protocol/automation.js';
 import { DEFAULTS } from '../../src/protocol/defaults.js';
+import { SEARCH_ATTRIBUTE_TYPES } from '../../src/protocol/search-attributes.js';
 import { answering, pluginOf, startExample, startUsersWorker, type UsersWorker } from '../support/plugin-stage.js';
 import { exchangeStatuses, startRig, until, type Rig } from '../support/rig.js';
-import { temporalServer } from '../support/temporal-server.js';
 import { veiled, veilingConverter } from '../support/veiling-converter.js';
 
 let rig: Rig;
@@ -120,10 +121,15 @@ describe('a worker with the plugin that is replaced', () => {
 
 describe('the plugin on a connection, with a codec of one’s own', () => {
   test('has everything that is stored encoded', async () => {
-    const own = await startRig({ worker: false });
-    const { address, namespace } = await temporalServer();
+    // A server of its own: clients without the codec cannot list what it leaves behind.
+    const server = await startTemporalServer({ searchAttributes: SEARCH_ATTRIBUTE_TYPES });
+    const { address, namespace } = server;
+    const own = await startRig({ worker: false, server });
     const connection = await NativeConnection.connect({ address, plugins: [pluginOf(own)] });
-    const worker = await startUsersWorker(own, { connection, plugins: [], dataConverter: veilingConverter });
+    const worker = await startUsersWorker(own, {
+      ...{ connection, namespace, plugins: [] },
+      dataConverter: veilingConverter,
+    });
     const client = await connectToTemporal({ connection: { address }, namespace, dataConverter: veilingConverter });
     const { taskQueue } = own;
     const { agentRid } = own.simulator;
@@ -155,5 +161,6 @@ describe('the plugin on a connection, with a codec of one’s own', () => {
     await client.connection.close();
     await connection.close();
     await own.close();
+    await server.stop();
   }, 120_000);
 });
