@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 /** ESM throughout: the vendor's client is ESM only (docs/design.md, "Module format"). */
 export default {
   testEnvironment: 'node',
@@ -14,4 +16,6 @@ export default {
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   testTimeout: 60_000,
+  // Much of what the suites do is waiting: two share a core well.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
 };

@@ -102,7 +102,7 @@ describe('the workflows of today', () => {
     [WORKFLOW_TYPES.conversation, 'calls an activity otherwise', '.createSession(', '.openSession('],
     [WORKFLOW_TYPES.batch, 'starts a timer less', 'void askForSignsOfLife(batch);', ''],
     [WORKFLOW_TYPES.batchShard, 'sends a signal less', 'await tellBatch(input, rows);', ''],
-    [WORKFLOW_TYPES.automation, 'tells less of where it stands', 'value: state }', "value: 'open' }"],
+    [WORKFLOW_TYPES.automation, 'calls an activity otherwise', '.notifyApproval(', '.tellApproval('],
     [WORKFLOW_TYPES.governor, 'calls an activity otherwise', '.holdShare(', '.keepShare('],
   ])('are told from others: a %s that %s', async (type, _change, text, other) => {
     const parts = code.split(text);
