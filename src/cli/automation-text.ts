@@ -54,7 +54,9 @@ function belowTree(description: AutomationDescription, { width, nowMs, program }
   const isRunning = status === 'running';
   const approvals = isRunning ? (live?.approvals ?? []) : [];
   return [
-    ...some(approvals, (approval) => approvalLines(approval, description, { nowMs, program })),
+    ...some(approvals, (approval) =>
+      approvalLines(approval, description, { nowMs, program, isWhole: width === undefined }),
+    ),
     ...some(waits, ({ reason, until }) => [
       `… ${oneLine(reason)}${until === undefined ? '' : `; until ${momentText(until, nowMs)}`}`,
     ]),
@@ -74,19 +76,26 @@ function some<T>(all: readonly T[], lines: (item: T) => string[]): string[] {
 const failureWords = ({ type, message }: { type: string; message: string }): string =>
   message.includes(type) ? message : `${type}: ${message}`;
 
-/** What is to be decided, and how. */
+/**
+ * What is to be decided, and how.
+ *
+ * @param place.isWhole The message with its lines, for whoever decides by reading it; else all in one.
+ */
 export function approvalLines(
   { approvalId, message, deadline, default: byDefault, reminders }: ApprovalStatus,
   { automationId, live }: Pick<AutomationDescription, 'automationId' | 'live'>,
-  { nowMs, program }: Pick<Place, 'nowMs' | 'program'>,
+  { nowMs, program, isWhole = false }: Pick<Place, 'nowMs' | 'program'> & { isWhole?: boolean },
 ): string[] {
   const then = byDefault === undefined ? 'fails' : byDefault === 'approve' ? 'is approved' : 'is rejected';
   const until = deadline === undefined ? '' : `; until ${momentText(deadline, nowMs)}, then it ${then}`;
   const reminded = reminders > 0 ? `; reminded ${reminders === 1 ? 'once' : `${reminders} times`}` : '';
   const isOnly = live?.approvals.length === 1;
   const target = isOnly ? automationId : `${automationId} ${approvalId}`;
+  const lines = isWhole ? message.trim().split('\n').map(oneLine) : [];
   return [
-    `⏸ ${approvalId}: ${oneLine(message)}${until}${reminded}`,
+    ...(lines.length > 1
+      ? [`⏸ ${approvalId}${until}${reminded}`, ...lines.map((line) => `  │ ${line}`.trimEnd())]
+      : [`⏸ ${approvalId}: ${oneLine(message)}${until}${reminded}`]),
     `  ${program} automation approve ${target}  (or reject)`,
   ];
 }
@@ -148,7 +157,11 @@ function totalsText(totals: AutomationStatus['totals'] | undefined): string | un
   if (totals === undefined) return undefined;
   const { steps, answered, failed, cancelled, tokens } = totals;
   const others = Object.entries({ failed, cancelled }).filter(([, count]) => count > 0);
-  return [`${steps} steps`, `${answered} answered`, ...others.map(([name, count]) => `${count} ${name}`)]
+  return [
+    `${steps} ${steps === 1 ? 'step' : 'steps'}`,
+    `${answered} answered`,
+    ...others.map(([name, count]) => `${count} ${name}`),
+  ]
     .concat(`${tokens} tokens`)
     .join(', ');
 }

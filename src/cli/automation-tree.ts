@@ -31,6 +31,8 @@ const LEAST_LABEL = 16;
 interface Node {
   state: StepState;
   text: string;
+  /** Stands behind the text, also where that is cut: approvals and jumps are named by it. */
+  id?: string;
   facts: string[];
   /** Why it waits, or has failed. */
   why: string[];
@@ -60,7 +62,8 @@ function nodeOf(step: StepStatus, nowMs: number): Node {
   const { label, id, state } = step;
   return {
     state,
-    text: `${oneLine(label)}${id === undefined ? '' : ` (${id})`}`,
+    text: oneLine(label),
+    ...(id !== undefined && { id: ` (${id})` }),
     facts: factsOf(step, nowMs),
     why: whyOf(step, nowMs),
     nodes: branchesOf(step, nowMs),
@@ -69,6 +72,7 @@ function nodeOf(step: StepStatus, nowMs: number): Node {
 
 function factsOf(step: StepStatus, nowMs: number): string[] {
   const { state, begun, failed, items, itemsEnded, itemsFailed = 0, tokens, startedAt, finishedAt } = step;
+  const isNotTaken = step.kind === 'if' && state === 'done' && isUntouched(step);
   const failures = (count: number): string => (count > 0 ? ` (${count} failed)` : '');
   const counts = [
     ...(begun > 1 ? [`${begun}×${failures(failed)}`] : []),
@@ -80,6 +84,7 @@ function factsOf(step: StepStatus, nowMs: number): string[] {
   const endMs = isOver ? Date.parse(finishedAt) : nowMs;
   return [
     ...(state === 'cancelled' ? ['cancelled'] : []),
+    ...(isNotTaken ? ['not taken'] : []),
     ...counts,
     ...(tokens > 0 ? [`${tokens} tokens`] : []),
     ...(startedAt === undefined ? [] : [duration((endMs - Date.parse(startedAt)) / 1_000)]),
@@ -108,6 +113,7 @@ export function momentText(time: string | Date, nowMs: number): string {
 /** What is in a step: the steps of its `do` or `then` as they are, other blocks under their name. */
 function branchesOf({ kind, begun, children = [] }: StepStatus, nowMs: number): Node[] {
   return children.flatMap(({ branch, steps }) => {
+    if (steps.length === 0) return [];
     // The block that was not chosen is no news.
     if (kind === 'if' && begun > 0 && steps.every((step) => step.begun === 0)) return [];
     const nodes = steps.map((step) => nodeOf(step, nowMs));
@@ -115,6 +121,10 @@ function branchesOf({ kind, begun, children = [] }: StepStatus, nowMs: number): 
     return [{ state: stateOf(nodes), text: `${branch}:`, facts: [], why: [], nodes }];
   });
 }
+
+/** Whether nothing in a step was begun, as in an `if` without `else` whose condition was not met. */
+const isUntouched = ({ children = [] }: StepStatus): boolean =>
+  children.every(({ steps }) => steps.every(({ begun }) => begun === 0));
 
 /** Where a branch stands, by its steps. */
 function stateOf(nodes: readonly Node[]): StepState {
@@ -162,23 +172,29 @@ function mergedNeighbours(nodes: readonly Node[]): Node[] {
 function drawn(nodes: readonly Node[], depth: number, room: Room): string[] {
   const indent = '  '.repeat(depth);
   return nodes.flatMap((node) => [
-    lineOf(`${indent}${SIGNS[node.state]} ${node.text}`, node.facts, room.width),
+    lineOf({ ...node, text: `${indent}${SIGNS[node.state]} ${node.text}` }, room.width),
     ...node.why.map((text) => fit(`${indent}  ${text}`, room.width)),
     ...drawn(node.nodes, depth + 1, room),
   ]);
 }
 
 /** A text, and facts at the right of it. */
-function lineOf(text: string, facts: readonly string[], width: number | undefined): string {
-  if (width === undefined) return [text, ...facts].join('  ');
+function lineOf({ text, id = '', facts }: Pick<Node, 'text' | 'id' | 'facts'>, width: number | undefined): string {
+  if (width === undefined) return [`${text}${id}`, ...facts].join('  ');
   const columns = Math.min(width, MOST_COLUMNS);
   // The last facts go where the label would be lost.
   const left = [...facts];
   while (left.length > 0 && columns - left.join('  ').length - 3 < LEAST_LABEL) left.pop();
-  if (left.length === 0) return cut(text, columns);
+  if (left.length === 0) return labelOf(text, id, columns);
   const right = left.join('  ');
-  const label = cut(text, columns - right.length - 2);
+  const label = labelOf(text, id, columns - right.length - 2);
   return `${label}${' '.repeat(Math.max(2, columns - 1 - columnsOf(label) - right.length))}${right}`;
+}
+
+/** A text with the id behind it; what is too long of them is cut off the text, as long as something of it is left. */
+function labelOf(text: string, id: string, width: number): string {
+  const room = width - columnsOf(id);
+  return room < LEAST_LABEL ? cut(`${text}${id}`, width) : `${cut(text, room)}${id}`;
 }
 
 /** Cuts a line to its room. */

@@ -86,11 +86,18 @@ export async function textOf(argument: string, io: CliIo): Promise<string> {
   return Buffer.concat(chunks).toString('utf8').trimEnd();
 }
 
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'it is a directory',
+  EACCES: 'it may not be read by this user',
+};
+
 /** A file's text, for input errors in one line. @throws UsageError */
 export function readInput(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new UsageError(`Cannot read ${path}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+    const { code = String(error) } = error as NodeJS.ErrnoException;
+    throw new UsageError(`Cannot read ${path}: ${UNREADABLE[code] ?? code}`);
   }
 }

@@ -51,7 +51,9 @@ export function scheduleLines(schedule: AutomationScheduleDescription): string[]
     ['inputs', Object.keys(inputs).length === 0 ? undefined : JSON.stringify(inputs)],
     ['created', localTime(schedule.createdAt)],
     ['so far', `${counts.started} started, ${counts.skipped} skipped, ${counts.missed} missed`],
-    ...nextRuns.slice(0, MOST_RUNS).map((next): [string, string] => ['next', localTime(next)]),
+    ...(schedule.paused
+      ? [['next', 'none while it is paused'] satisfies [string, string]]
+      : nextRuns.slice(0, MOST_RUNS).map((next): [string, string] => ['next', localTime(next)])),
     ...running.map((id): [string, string] => ['running', id]),
     ...lastRuns
       .slice(-MOST_RUNS)

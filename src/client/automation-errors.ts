@@ -33,8 +33,9 @@ export class AutomationNotFoundError extends AipClientError {
     readonly namespace: string,
     what = `automation ${automationId}`,
   ) {
+    const list = what.startsWith('automation ') ? '`aip-temporal automation list`' : '`temporal workflow list`';
     super(
-      `Cannot find ${what} in namespace ${namespace}: it never ran, or its retention is over; \`aip-temporal automation list\` shows those that are there`,
+      `Cannot find ${what} in namespace ${namespace}: it never ran, or its retention is over; ${list} shows those that are there`,
     );
   }
 }

@@ -78,7 +78,7 @@ export class NameChecks {
   #check(text: string, shift: number, path: PlanPath, reader: Reader): void {
     const parsed = parseExpression(text);
     if ('reason' in parsed) {
-      const message = `is no JSONata expression: ${parsed.reason}, at character ${parsed.at + 1} of "${excerpt(text)}"; mend it there`;
+      const message = `is no JSONata expression: ${parsed.reason}, at character ${parsed.at + 1} of "${excerpt(text)}"; ${operatorRemedy(text) ?? 'mend it there'}`;
       return this.list.fault(path, message, { index: shift + parsed.at });
     }
     for (const { name, at, isCalled } of parsed.variables) {
@@ -198,6 +198,20 @@ export class NameChecks {
 
 /** By what name the item of a `forEach` is known. */
 export const itemName = (raw: Record<string, unknown>): string => (typeof raw['as'] === 'string' ? raw['as'] : 'item');
+
+/** Operators of other languages, and what JSONata has for them. */
+const FOREIGN_OPERATORS: readonly (readonly [RegExp, string])[] = [
+  [/!==/, 'write != instead of !=='],
+  [/==/, 'write = instead of =='],
+  [/&&/, 'write and instead of &&'],
+  [/\|\|/, 'write or instead of ||'],
+  [/!(?!=)/, 'write $not(…) instead of !'],
+];
+
+function operatorRemedy(expression: string): string | undefined {
+  const withoutTexts = expression.replace(/'[^']*'|"[^"]*"/g, '');
+  return FOREIGN_OPERATORS.find(([operator]) => operator.test(withoutTexts))?.[1];
+}
 
 const excerpt = (text: string): string => {
   const line = text.trim().replaceAll(/\s+/g, ' ');

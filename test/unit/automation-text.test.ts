@@ -130,6 +130,36 @@ describe('stepTree()', () => {
     expect(lines[1]).toContain('999/1000');
   });
 
+  test('tells of an if whose condition was not met, and shows no else where there is none', () => {
+    const children = (state: StepState) => [
+      { branch: 'then', steps: [step('Yes', state)] },
+      { branch: 'else', steps: [] },
+    ];
+    const steps = [
+      step('if it is so', 'done', { kind: 'if', id: 'so', children: children('pending') }),
+      step('if it was so', 'done', { kind: 'if', children: children('done') }),
+      step('if it will be', 'pending', { kind: 'if', children: children('pending') }),
+    ];
+    expect(stepTree(steps, { nowMs })).toEqual([
+      '✓ if it is so (so)  not taken  12s',
+      '✓ if it was so  12s',
+      '  ✓ Yes  12s',
+      '· if it will be',
+      '  · Yes',
+    ]);
+  });
+
+  test('cuts a label that is too long before its id', () => {
+    const steps = [
+      step(`Send it? ${'x'.repeat(80)}`, 'waiting', { id: 'send' }),
+      step('Mail', 'pending', { id: 'i'.repeat(60) }),
+    ];
+    expect(stepTree(steps, { nowMs, width: 60 })).toEqual([
+      `⏸ Send it? ${'x'.repeat(32)}… (send)  1m 00s`,
+      `· Mail (${'i'.repeat(50)}…`,
+    ]);
+  });
+
   describe('where there is no room', () => {
     const steps = [
       forEach('done', [step('a', 'done'), step('b', 'done')]),
@@ -235,6 +265,20 @@ test('approvalLines() names the approval where several wait, and tells what no d
   );
   expect(lines[0]).toMatch(/^⏸ send: Send it\?; until \d\d:\d\d:\d\d, then it fails$/);
   expect(lines[1]).toBe('  npx x automation approve n/1 send  (or reject)');
+});
+
+test('approvalLines() shows the lines of a message to whoever reads it whole', () => {
+  const approval = { ...APPROVAL, message: 'Send it?\n\nDear\u0007 customer,\nyours' };
+  const of = description(status([], { approvals: [approval] }));
+  expect(approvalLines(approval, of, { nowMs, program, isWhole: true })).toEqual([
+    '⏸ send',
+    '  │ Send it?',
+    '  │',
+    '  │ Dear customer,',
+    '  │ yours',
+    '  aip-temporal automation approve nightly/1  (or reject)',
+  ]);
+  expect(approvalLines(approval, of, { nowMs, program })[0]).toBe('⏸ send: Send it? Dear customer, yours');
 });
 
 describe('automationLines()', () => {

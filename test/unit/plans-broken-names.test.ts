@@ -38,6 +38,20 @@ describe('readPlan() refuses what is no expression or template', () => {
       yaml: `${withInputs('  - ask: x\n')}output: "{ 'a': }"\n`,
       faults: [['6:17 output', 'no JSONata expression', 'mend it there']],
     },
+    ...(
+      [
+        ['inputs.least == 3', 24, 'write = instead of =='],
+        ['inputs.least !== 3', 25, 'write != instead of !=='],
+        ['inputs.least && inputs.region', 24, 'write and instead of &&'],
+        ['inputs.least || inputs.region', 23, 'write or instead of ||'],
+        ['!inputs.least', 10, 'write $not(…) instead of !'],
+        [`inputs.region = 'a == b' inputs.least`, 35, 'mend it there'],
+      ] as const
+    ).map(([expression, column, remedy]) => ({
+      name: `an operator of another language: ${expression}`,
+      yaml: withInputs(`  - if: "${expression}"\n    then: [{ ask: x }]\n`),
+      faults: [[`5:${column} steps[0].if`, 'is no JSONata expression', remedy] as [string, string, string]],
+    })),
     {
       name: 'a string that is not closed',
       yaml: withInputs(`  - if: "inputs.region = 'north"\n    then: [{ ask: x }]\n`),

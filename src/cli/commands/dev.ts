@@ -200,6 +200,7 @@ function readyText(state: DevState, dataDir: string, program: string): string {
     'In another terminal, in this directory:',
     `  ${program} ask "Where is order 4711?"`,
     `  ${program} chat`,
+    `  ${program} automation run plan.yaml`,
     '',
     'Elsewhere, first:',
     `  export TEMPORAL_ADDRESS=${state.temporalAddress}`,

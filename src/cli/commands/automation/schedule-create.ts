@@ -61,7 +61,9 @@ export const createCommand = command<CreateOptions>({
   ],
   async run({ args: [name = '', path = ''], options, sources, output, io, signal }) {
     const { cron, every, timeZone, overlap, jitter, catchup, paused, note } = options;
-    if (cron === undefined && every === undefined) throw new UsageError('Say when to start it: --cron, --every');
+    if (cron === undefined && every === undefined) {
+      throw new UsageError("Say when to start it: --cron '0 6 * * *', or --every 1h");
+    }
     const start = await planToRun(path, options, { io, output });
     const agentRid = findAgentRid(sources);
     await withAipClient({ sources, output, signal }, async (aip) => {
