@@ -43,6 +43,8 @@ export interface StepStatus {
   kind: StepKind;
   /** In a line: its title, or what it does. May hold text of the plan, never of an answer. */
   label: string;
+  /** What the plan calls it, where it does. */
+  title?: string;
   state: StepState;
   /** Times it was begun, and how these ended. */
   begun: number;

@@ -49,7 +49,7 @@ test('a plan that waits for somebody is found by an operator, says how to answer
   await ui.openWorkflow({ workflowId, runId }, 'user-metadata');
   await ui.shows([
     'waiting for approval release until',
-    'send the signal approve or reject',
+    'run the query approvals to read what is asked, and send the signal approve or reject',
     '"approvalId": "release"',
   ]);
   await ui.shows(['✓ draft (ask)', 'release (approve) until', '· steps[2] (ask)']);

@@ -23,7 +23,7 @@ test('a batch that has all lanes of the worker holds up no other for longer than
   const long = await submit(800, 40);
   await until('it is at work', () => Promise.resolve(rig.simulator.summary().totals.landed > 10), 20_000);
   const short = await submit(6, 2);
-  await until('the other has ended', async () => (await batchProgress(rig.client, short)).succeeded === 6, 30_000);
+  await until('the other has ended', async () => (await batchProgress(rig.client, short)).succeeded === 6, 90_000);
   const progress = await batchProgress(rig.client, long);
   expect(progress).toMatchObject({ state: 'running', failed: 0, cancelled: 0 });
   expect(progress.succeeded).toBeLessThan(400);
@@ -31,5 +31,5 @@ test('a batch that has all lanes of the worker holds up no other for longer than
   await until('it goes on', () => Promise.resolve(rig.simulator.summary().totals.landed > landed + 20), 20_000);
   expect(rig.simulator.summary().duplicateCounts.text).toBeLessThanOrEqual(6); // Both ask the first six questions.
   await cancelBatch(rig.client, long);
-  await until('it has ended', async () => (await batchProgress(rig.client, long)).state === 'cancelled', 30_000);
+  await until('it has ended', async () => (await batchProgress(rig.client, long)).state === 'cancelled', 90_000);
 });

@@ -68,6 +68,7 @@ class AutomationRun {
   readonly #stepsBefore: number;
   #rolling = false;
   #isDescribing = false;
+  #endedAs: 'closed' | 'cancelled' | 'failed' | undefined;
   #state: 'running' | 'cancelling' | 'finished' = 'running';
 
   constructor(private readonly input: AutomationInput) {
@@ -166,6 +167,7 @@ class AutomationRun {
 
   #end(state: 'closed' | 'cancelled' | 'failed'): void {
     this.#state = 'finished';
+    this.#endedAs = state;
     this.#tree.close(Date.now());
     upsertSearchAttributes([{ key: searchAttributeKeys.state, value: state }]);
     this.#describe();
@@ -211,7 +213,7 @@ class AutomationRun {
     this.#isDescribing = true;
     void Promise.resolve().then(() => {
       this.#isDescribing = false;
-      setCurrentDetails(detailsOf(this.#status()));
+      setCurrentDetails(detailsOf(this.#status(), this.#endedAs));
     });
   }
 }

@@ -11,11 +11,11 @@ const SIGNS: Readonly<Record<StepState, string>> = {
   done: '✓',
   failed: '✗',
   skipped: '–',
-  cancelled: '–',
+  cancelled: '⊘',
 };
 
 /** Where an automation stands, as markdown for the Temporal UI. No text of a plan's answers: it travels in a URL there. */
-export function detailsOf(status: AutomationStatus): string {
+export function detailsOf(status: AutomationStatus, end?: 'closed' | 'cancelled' | 'failed'): string {
   const { plan, state, waitingFor, waitingUntil, totals, approvals, runs } = status;
   const wait = waitingFor === undefined ? '' : ` for ${waitingFor}${untilText(waitingUntil)}`;
   const lines = stepLines(status.steps, 0);
@@ -24,11 +24,11 @@ export function detailsOf(status: AutomationStatus): string {
     lines.length <= MOST_LINES ? lines : lines.filter(({ step }) => step.state !== 'done' && step.state !== 'pending');
   const left = lines.length - Math.min(shown.length, MOST_LINES);
   return detailsText([
-    `**${state}**${wait}`,
+    `**${end ?? state}**${wait}`,
     '',
     ...approvals.flatMap(({ approvalId, deadline, default: byDefault }) => [
-      `- **approval \`${approvalId}\`** waits${untilText(deadline)}${byDefault === undefined ? '' : ` (then: ${byDefault})`}: send the signal ` +
-        `\`approve\` or \`reject\` with \`{"approvalId": "${approvalId}", "by": "your name", "comment": "why"}\``,
+      `- **approval \`${approvalId}\`** waits${untilText(deadline)}${byDefault === undefined ? '' : ` (then: ${byDefault})`}: run the query ` +
+        `\`approvals\` to read what is asked, and send the signal \`approve\` or \`reject\` with \`{"approvalId": "${approvalId}", "by": "your name", "comment": "why"}\``,
     ]),
     `- plan ${plan}: ${totals.steps} steps begun, ${totals.answered} answers, ${totals.failed} failed; ${totals.tokens} tokens; run ${runs}`,
     '',
@@ -48,6 +48,7 @@ function lineOf(step: StepStatus): string {
   const {
     state,
     id,
+    title,
     kind,
     path,
     begun,
@@ -67,7 +68,7 @@ function lineOf(step: StepStatus): string {
         : '';
   const failures = failed > 0 && begun > 1 ? `, ${failed} failed` : '';
   const why = error === undefined ? '' : ` (${error.errorName})`;
-  return `${SIGNS[state]} ${id ?? `\`${path}\``} (${kind}${counts}${failures})${untilText(waitingUntil)}${why}`;
+  return `${SIGNS[state]} ${title === undefined ? '' : `${title}: `}${id ?? `\`${path}\``} (${kind}${counts}${failures})${untilText(waitingUntil)}${why}`;
 }
 
 const untilText = (until: string | undefined): string =>

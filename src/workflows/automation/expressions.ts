@@ -10,8 +10,9 @@ import { atOnce } from './at-once.js';
 import { StepError } from './step-error.js';
 
 /** Bounds of one evaluation, so that an expression that never ends fails instead of holding up its worker. */
-const MOST_EVALUATIONS = 10_000;
+const MOST_EVALUATIONS = 20_000;
 const MOST_DEPTH = 500;
+const TOO_LONG = `it goes on for too long (more than ${MOST_EVALUATIONS} parts evaluated); let it go over fewer items`;
 const MOST_ITEMS = 100_000;
 /** Expressions that are kept compiled. */
 const MOST_COMPILED = 500;
@@ -25,7 +26,11 @@ const MOST_AT_A_STRETCH = 3_000;
 const compiled = new Map<string, CompiledExpression>();
 
 /** What an expression comes to, as JSON; undefined where there is nothing. @throws StepError `ExpressionFailed` */
-export async function evaluate(expression: Expression, context: JsonObject): Promise<JsonValue | undefined> {
+export async function evaluate(
+  expression: Expression,
+  context: JsonObject,
+  asWritten = expression,
+): Promise<JsonValue | undefined> {
   while (isOutOfBreath()) await breath();
   try {
     const program = await compile(expression);
@@ -38,7 +43,7 @@ export async function evaluate(expression: Expression, context: JsonObject): Pro
   } catch (error) {
     throw StepError.of(
       FAILURE_TYPES.expressionFailed,
-      `Cannot evaluate ${shown(expression)}: ${reasonOf(error)}; mend the expression`,
+      `Cannot evaluate ${shown(asWritten)}: ${reasonOf(error)}; mend the expression`,
     );
   }
 }
@@ -64,7 +69,7 @@ function breath(): Promise<void> {
 
 /** Whether an expression holds, as JSONata's `$boolean` has it: nothing, `false`, 0, "" and empty ones do not. */
 export async function holds(expression: Expression, context: JsonObject): Promise<boolean> {
-  return (await evaluate(`$boolean((${expression}))`, context)) === true;
+  return (await evaluate(`$boolean((${expression}))`, context, expression)) === true;
 }
 
 /** A template's value: of one that is nothing but an expression the value itself, else a text. */
@@ -124,7 +129,7 @@ async function compile(expression: Expression): Promise<CompiledExpression> {
   program.assign(ON_EVALUATE, (_part: unknown, _input: unknown, { base }: { base: { evaluations?: number } }) => {
     base.evaluations = (base.evaluations ?? 0) + 1;
     spent++;
-    if (base.evaluations > MOST_EVALUATIONS) throw new Error('it goes on for too long');
+    if (base.evaluations > MOST_EVALUATIONS) throw new Error(TOO_LONG);
   });
   if (compiled.size >= MOST_COMPILED) compiled.clear();
   compiled.set(expression, program);

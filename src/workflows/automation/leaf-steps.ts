@@ -1,5 +1,5 @@
 /** The steps that hold no others. */
-import { workflowInfo } from '@temporalio/workflow';
+import { isCancellation, workflowInfo } from '@temporalio/workflow';
 import type { ExchangeOutcome } from '../../protocol/exchange.js';
 import type { AutomationTotals } from '../../protocol/automation.js';
 import { batchWorkflowId, type RowOutcome } from '../../protocol/batch.js';
@@ -132,7 +132,10 @@ export class LeafSteps {
     };
     const conversation = await conversations.of(step.conversation, scope);
     const ask = async (asked: Message): Promise<ExchangeOutcome> => {
-      const outcome = await conversation.ask(asked);
+      const outcome = await conversation.ask(asked).catch((error: unknown) => {
+        if (isCancellation(error)) totals.cancelled++;
+        throw error;
+      });
       const tokens = outcome.result?.totalTokensUsed ?? 0;
       tree.addTokens(path, tokens);
       totals.tokens += tokens;

@@ -190,6 +190,7 @@ export class StepTree {
       ...(id !== undefined && { id }),
       kind,
       label: labelOf(step),
+      ...(step.title !== undefined && { title: labelOf(step) }),
       state: this.#stateOf(path),
       begun: record?.begun ?? 0,
       done: record?.done ?? 0,
