@@ -32,4 +32,4 @@ test('a batch that has all lanes of the worker holds up no other for longer than
   expect(rig.simulator.summary().duplicateCounts.text).toBeLessThanOrEqual(6); // Both ask the first six questions.
   await cancelBatch(rig.client, long);
   await until('it has ended', async () => (await batchProgress(rig.client, long)).state === 'cancelled', 90_000);
-});
+}, 180_000);
