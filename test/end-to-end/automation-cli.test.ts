@@ -331,7 +331,7 @@ describe('automation schedule', () => {
   }, 60_000);
 
   test.each<[string, string[], RegExp]>([
-    ['no time', [], /Say when to start it: --cron, --every/],
+    ['no time', [], /Say when to start it: --cron '0 6 \* \* \*', or --every 1h/],
     ['a cron expression that is none', ['--cron', '0 6'], /Cannot create schedule x: .*/],
     ['a policy that is none', ['--every', '1h', '--overlap', 'both'], /Allowed choices are skip, bufferOne/],
   ])('create with %s is refused with exit code 2', async (_, options, message) => {
