@@ -1,23 +1,20 @@
 import type { BatchCanary } from '../protocol/batch.js';
+import { durationMs, LONGEST_MS } from '../protocol/duration.js';
 import { UsageError } from './command.js';
-
-const UNIT_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000 } as const;
 
 /** Reads a duration of an option: `90s`, `6h`, `1h30m`. @returns Milliseconds. */
 export const durationOption =
   (name: string): ((text: string) => number) =>
   (text) => {
-    const ms = durationMs(text);
+    const ms = durationOf(text);
     if (ms !== undefined) return ms;
     throw new UsageError(`Mend ${name}: "${text}" is no duration such as 90s, 20m, 6h or 2d`);
   };
 
-/** Absent when it is none, or nothing. */
-function durationMs(text: string): number | undefined {
-  if (!/^(\d+d)?(\d+h)?(\d+m)?(\d+s)?$/.test(text)) return undefined;
-  const parts = [...text.matchAll(/(\d+)([dhms])/g)];
-  const ms = parts.reduce((sum, [, count, unit]) => sum + Number(count) * UNIT_MS[unit as keyof typeof UNIT_MS], 0);
-  return ms > 0 && ms <= 3_650 * UNIT_MS.d ? ms : undefined;
+/** As in plans. Absent when it is none, or nothing. */
+function durationOf(text: string): number | undefined {
+  const ms = durationMs(text);
+  return ms !== undefined && ms > 0 && ms <= LONGEST_MS ? ms : undefined;
 }
 
 /** With its zone: that of this machine may be another than the one in mind, or where the file is submitted again. */
@@ -27,7 +24,7 @@ const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d
 export const timeOption =
   (name: string, now: () => number = Date.now): ((text: string) => string) =>
   (text) => {
-    const ms = durationMs(text);
+    const ms = durationOf(text);
     const at = ms === undefined && MOMENT.test(text) ? Date.parse(text) : now() + (ms ?? Number.NaN);
     if (!Number.isNaN(at)) return new Date(at).toISOString();
     throw new UsageError(
@@ -39,7 +36,7 @@ export const timeOption =
 export const pastTimeOption =
   (name: string, now: () => number = Date.now): ((text: string) => string) =>
   (text) => {
-    const ms = durationMs(text);
+    const ms = durationOf(text);
     const at = ms === undefined && MOMENT.test(text) ? Date.parse(text) : now() - (ms ?? Number.NaN);
     if (at <= now()) return new Date(at).toISOString();
     throw new UsageError(

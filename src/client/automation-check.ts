@@ -9,9 +9,7 @@ import {
   type PlanStep,
 } from '../protocol/plan.js';
 import { InvalidCallError } from './errors.js';
-
-/** Characters of an automation's id: with its prefix, and the time that a schedule adds, well within a workflow id's bound. */
-const MOST_ID_CHARACTERS = 200;
+import { idProblem } from './id-check.js';
 
 /** What is started: a plan with its inputs, by whichever way. */
 export interface CheckedStart {
@@ -45,19 +43,11 @@ export function checkAutomation({ plan, inputs, agentRid }: CheckedStart): void 
 
 /** @throws InvalidCallError */
 export function checkAutomationId(automationId: string, what = 'automation'): void {
-  const problem = idProblem(automationId);
+  const isPrefixed = automationId.startsWith('automation/');
+  const problem = isPrefixed
+    ? 'it begins with automation/, as the workflow’s does by itself; leave that out'
+    : idProblem(automationId);
   if (problem !== undefined) throw new InvalidCallError(`Cannot use "${automationId}" as the ${what}'s id: ${problem}`);
-}
-
-/** What is wrong with an id, with a remedy. */
-function idProblem(id: string): string | undefined {
-  if (id === '') return 'it is empty; give it some characters';
-  if (id.length > MOST_ID_CHARACTERS) return `it has ${id.length} characters; give it at most ${MOST_ID_CHARACTERS}`;
-  // eslint-disable-next-line no-control-regex -- control characters are what is refused
-  if (/[\u0000-\u001f\u007f]/.test(id)) return 'it holds a control character, such as a line break; leave it out';
-  if (id.startsWith('automation/'))
-    return 'it begins with automation/, as the workflow’s does by itself; leave that out';
-  return undefined;
 }
 
 /** The first step that asks an agent where none is named: `steps[2].do[0]`. */

@@ -2,14 +2,12 @@ import { checkCanary } from './batch-canary.js';
 import { BATCH_WEIGHTS } from '../protocol/batch.js';
 import type { BatchSubmission } from './batch-submit.js';
 import { InvalidCallError } from './errors.js';
-
-/** Characters of a batch id: with `batch/…/shard-00000` it stays well within a workflow id's bound. */
-const MOST_ID_CHARACTERS = 200;
+import { idProblem } from './id-check.js';
 
 /** Sees that a submission can be meant, before its rows are read. @throws InvalidCallError */
 export function checkSubmission(submission: BatchSubmission): void {
   const { batchId, agentRid, agentVersion, concurrency, bounds, canary, callTimeoutMs, weight } = submission;
-  const problem = idProblem(batchId);
+  const problem = idProblem(batchId) ?? partProblem(batchId);
   if (problem !== undefined) throw new InvalidCallError(`Cannot submit a batch without a usable id: ${problem}`);
   if (agentRid === '') throw new InvalidCallError('Cannot submit a batch without an agent: give its agentRid');
   if (concurrency !== undefined) checkConcurrency(concurrency);
@@ -23,14 +21,8 @@ export function checkSubmission(submission: BatchSubmission): void {
   if (canary !== undefined) checkCanary(canary, agentVersion);
 }
 
-/** What is wrong with a batch id, with a remedy. */
-function idProblem(batchId: string): string | undefined {
-  if (batchId === '') return 'it is empty; give it some characters';
-  if (batchId.length > MOST_ID_CHARACTERS) {
-    return `it has ${batchId.length} characters; give it at most ${MOST_ID_CHARACTERS}`;
-  }
-  // eslint-disable-next-line no-control-regex -- control characters are what is refused
-  if (/[\u0000-\u001f\u007f]/.test(batchId)) return 'it holds a control character, such as a line break; leave it out';
+/** An id that would be taken for one of a batch's parts. */
+function partProblem(batchId: string): string | undefined {
   const own = /\/(?:shard|row)-\d+$/.exec(batchId);
   return own === null ? undefined : `it ends as the parts of a batch do (${own[0]}); give it another end`;
 }
