@@ -67,9 +67,9 @@ export async function runBatch({ rows, batchId: given, ...settings }: BatchOptio
 async function runToItsEnd(batch: PrepareBatchInput): Promise<BatchResult> {
   const { batchId } = batch;
   const scope = CancellationScope.current();
-  const childScope = new CancellationScope({ cancellable: true });
-  // Shards that are handed over and have no batch would wait for one for ever: it is started in any case.
+  // Shards that are handed over and have no batch would wait for one for ever: it is started in any case, and then cancelled.
   return CancellationScope.nonCancellable(async () => {
+    const childScope = new CancellationScope({ cancellable: true });
     const prepared = await batchActivities(`hand over batch ${batchId}`, '10 minutes').prepareBatch(batch);
     const child = prepared.attached ? undefined : await childScope.run(() => startBatch(prepared));
     scope.cancelRequested.catch(() => childScope.cancel());
