@@ -18,6 +18,7 @@ export interface ParsedExpression {
   names: NameUse[];
   /** Functions and variables (`$…`) that it uses and gives no value itself. */
   variables: { name: string; at: number; isCalled: boolean }[];
+  regexes: { regex: RegExp; at: number }[];
 }
 
 /** Why a text is no expression, and where in it. */
@@ -37,9 +38,13 @@ interface AstNode {
 export function parseExpression(text: string): ParsedExpression | ExpressionProblem {
   try {
     const ast = jsonata(text).ast() as AstNode;
-    const found: ParsedExpression = { names: [], variables: [] };
+    const found: ParsedExpression = { names: [], variables: [], regexes: [] };
     visitNames(ast, true, text, found.names);
     visitVariables(ast, text, boundIn(ast), found.variables);
+    walk(ast, ({ value, position }) => {
+      if (!(value instanceof RegExp)) return;
+      found.regexes.push({ regex: value, at: Math.max(0, text.lastIndexOf(`/${value.source}/`, position)) });
+    });
     return found;
   } catch (error) {
     return problemOf(error, text);

@@ -3,6 +3,7 @@ import { type NameUse, parseExpression } from './expression-names.js';
 import { didYouMean, type FaultList, listOf, nearest } from './fault-list.js';
 import { isObject, type PlanPath } from './plan-path.js';
 import { ancestorsOf, type StepEntry } from './step-table.js';
+import { linearRegex } from '../protocol/linear-regex.js';
 import { templateParts } from '../protocol/template-parts.js';
 import { RESERVED } from './plan-words.js';
 import { type Reader, resultFieldProblem, stepUseProblem } from './step-uses.js';
@@ -90,6 +91,10 @@ export class NameChecks {
       );
       const what = isCalled ? 'is no function of JSONata' : 'has no value here';
       this.#fault(path, shift + at, `uses $${name}, which ${what}; ${remedy}`, suggestion);
+    }
+    for (const { regex, at } of parsed.regexes) {
+      const problem = regexProblem(regex);
+      if (problem !== undefined) this.#fault(path, shift + at, problem);
     }
     for (const use of parsed.names) this.#checkName(use, shift + use.at, path, reader);
   }
@@ -211,6 +216,15 @@ const FOREIGN_OPERATORS: readonly (readonly [RegExp, string])[] = [
 function operatorRemedy(expression: string): string | undefined {
   const withoutTexts = expression.replace(/'[^']*'|"[^"]*"/g, '');
   return FOREIGN_OPERATORS.find(([operator]) => operator.test(withoutTexts))?.[1];
+}
+
+function regexProblem(regex: RegExp): string | undefined {
+  try {
+    linearRegex(regex);
+    return undefined;
+  } catch (error) {
+    return `cannot match: ${error instanceof Error ? error.message : String(error)}`;
+  }
 }
 
 const excerpt = (text: string): string => {

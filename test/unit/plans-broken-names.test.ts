@@ -34,6 +34,16 @@ describe('readPlan() refuses what is no expression or template', () => {
       faults: [['5:24 steps[0].if', 'Unexpected end of expression', 'mend it there']],
     },
     {
+      name: 'a regular expression that looks ahead',
+      yaml: withInputs('  - if: "$contains(inputs.region, /a|n(?=o)\\\\/x/i)"\n    then: [{ ask: x }]\n'),
+      faults: [['5:35 steps[0].if', 'cannot match: /a|n(?=o)\\/x/ is none that can be matched safely', 'in two steps']],
+    },
+    {
+      name: 'a regular expression that repeats repeats',
+      yaml: withInputs('  - ask: "{{ $match(inputs.region, /((a{30}){30}){30}/) }}"\n'),
+      faults: [['5:36 steps[0].ask', 'invalid repeat count', 'in two steps']],
+    },
+    {
       name: 'a syntax error in the output',
       yaml: `${withInputs('  - ask: x\n')}output: "{ 'a': }"\n`,
       faults: [['6:17 output', 'no JSONata expression', 'mend it there']],

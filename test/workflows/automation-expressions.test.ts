@@ -29,6 +29,15 @@ describe('an expression', () => {
     });
   });
 
+  test('may read a text only so often', async () => {
+    const again = '$match($join([1..999].("l ipsum ")), /l[^]*?z|l/)';
+    expect(await failureOf(rig, planOf([set({ x: `{{ ${again} }}` })]))).toMatchObject({
+      message: expect.stringContaining('it goes on for too long'),
+    });
+    const once = again.replace('[^]*?z|l', '');
+    expect(await outputOf(rig, planOf([], { output: `$count(${once})` }))).toBe(999);
+  });
+
   test('has its own bound, also where many are evaluated at once', async () => {
     // Some 4,000 evaluations each, which is 80,000 together.
     const sum = '$sum($map([1..1000], function($n) { $n + item }))';
@@ -65,6 +74,24 @@ describe('an expression', () => {
     ['unicode', '"Grüße, " & inputs.`städte`[0] & " 🚢"', 'Grüße, 東京 🚢'],
     ['lengths are those of characters', '$length("🚢")', 1],
     ['null', 'null', null],
+    [
+      'matches',
+      '$match("2026-11-28 und 2025-01-02", /(\\d{4})-(\\d\\d)/).(match & "@" & index & groups[1])',
+      ['2026-11@011', '2025-01@1501'],
+    ],
+    ['a match that back-tracking would never come to', '$contains($pad("", 60, "a") & "!", /^(a+)+$/)', false],
+    ['replaced', '$replace("a.b.c", /\\.(.)/, "-$1$1")', 'a-bb-cc'],
+    [
+      'replaced by a function',
+      '$replace("über 12", /Ü(B)/i, function($m) { $uppercase($m.match) & $m.groups[0] })',
+      'ÜBbER 12'.replace('ER', 'er'),
+    ],
+    ['split', '$split("a,  b ,c", /\\s*,\\s*/)', ['a', 'b', 'c']],
+    ['lines', '$count($match("a\\nb\\nc", /^.$/m))', 3],
+    ['the start is there once', '$count($match("aaa", /^a/))', 1],
+    ['behind', '$match("🚢 kg 5 EUR 7", /(?<=EUR )\\d/).match', '7'],
+    ['of an expression in a text', '$eval("$contains(\\"abc\\", /B/i)")', true],
+    ['a division', '6 / 4', 1.5],
     ['false', 'inputs.list[0].n > 5', false],
     ['a function is nothing that can be told', '{"f": $sum}', {}],
   ])('%s', async (_, expression, value) => {

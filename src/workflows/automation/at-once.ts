@@ -1,5 +1,5 @@
 /**
- * Runs what is written with promises to its end at once, with promises of its own in the place of the global ones.
+ * Runs what is written with promises at once, with promises of its own in the place of the global ones.
  *
  * In a workflow each promise costs half a millisecond: Temporal's worker takes the stack of every one, for its query
  * `__stack_trace`. JSONata makes about ten for each part of an expression, so that a sum of a thousand numbers would take longer than
@@ -96,26 +96,43 @@ class PlainPromise {
 }
 
 /**
- * @param run Code compiled to a JavaScript without async functions, whose promises are those of the global `Promise`.
- * @throws What it throws.
+ * Code that runs at once, also in several goes; one at a time.
+ *
+ * @param begin Compiled to a JavaScript without async functions: its promises are those of the global `Promise`.
  */
-export function atOnce<T>(run: () => PromiseLike<T>): T {
-  const usual = globalThis.Promise;
-  globalThis.Promise = PlainPromise as unknown as PromiseConstructor;
-  jobs = [];
-  try {
-    const promise = run() as unknown as PlainPromise;
-    // In order of their coming; taken by number, as a shift costs as much as there are left.
-    for (let next = 0; next < jobs.length; next++) {
-      jobs[next]?.();
-      if (next < DONE_JOBS) continue;
-      jobs = jobs.slice(next + 1);
-      next = -1;
+export class AtOnce<T> {
+  #promise: PlainPromise | undefined;
+
+  constructor(private readonly begin: () => PromiseLike<T>) {}
+
+  /** Goes on, until its end or until it is tired. @returns Whether that is its end. */
+  run(isTired: () => boolean): boolean {
+    const usual = globalThis.Promise;
+    globalThis.Promise = PlainPromise as unknown as PromiseConstructor;
+    try {
+      if (this.#promise === undefined) {
+        jobs = [];
+        this.#promise = this.begin() as unknown as PlainPromise;
+      }
+      let next = 0;
+      while (next < jobs.length && !isTired()) {
+        jobs[next++]?.();
+        // In order of their coming, taken by number: a shift costs as much as there are left.
+        if (next < DONE_JOBS) continue;
+        jobs = jobs.slice(next);
+        next = 0;
+      }
+      jobs = jobs.slice(next);
+      return jobs.length === 0;
+    } finally {
+      globalThis.Promise = usual;
     }
-    return promise.result() as T;
-  } finally {
-    globalThis.Promise = usual;
-    jobs = [];
+  }
+
+  /** @throws What it throws. */
+  result(): T {
+    if (this.#promise === undefined) throw new Error('It was not run');
+    return this.#promise.result() as T;
   }
 }
 

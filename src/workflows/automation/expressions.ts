@@ -6,7 +6,7 @@ import { jsonBytes } from '../../protocol/json-size.js';
 import type { Expression, JsonObject, JsonTemplate, JsonValue, Template } from '../../protocol/plan.js';
 import { PLAN_LIMITS } from '../../protocol/plan.js';
 import { isWholeExpression, type TemplatePart, templateParts } from '../../protocol/template-parts.js';
-import { atOnce } from './at-once.js';
+import { AtOnce } from './at-once.js';
 import { StepError } from './step-error.js';
 
 /** Bounds of one evaluation, so that an expression that never ends fails instead of holding up its worker. */
@@ -17,10 +17,14 @@ const MOST_ITEMS = 100_000;
 /** Expressions that are kept compiled. */
 const MOST_COMPILED = 500;
 
-/** Told at each evaluation of a part of an expression (JSONata's own hook). */
+/** Told at each evaluation of a part of an expression, before and after (JSONata's own hooks). */
 const ON_EVALUATE = Symbol.for('jsonata.__evaluate_entry') as unknown as string;
+const ON_EVALUATED = Symbol.for('jsonata.__evaluate_exit') as unknown as string;
+/** Of what it comes to, so much counts as much as a part. */
+const ITEMS_PER_PART = 100;
+const CHARACTERS_PER_PART = 2_000;
 
-/** Of all together in one go of the workflow, which may take 5 s; then it takes a breath. A thousand take 20 to 200 ms. */
+/** Of all together in one go of the workflow, which may take 5 s; then they take a breath. A thousand take 20 to 400 ms. */
 const MOST_AT_A_STRETCH = 3_000;
 
 const compiled = new Map<string, CompiledExpression>();
@@ -31,10 +35,8 @@ export async function evaluate(
   context: JsonObject,
   asWritten = expression,
 ): Promise<JsonValue | undefined> {
-  while (isOutOfBreath()) await breath();
   try {
-    const program = await compile(expression);
-    const value = atOnce(() => program.evaluate(context) as Promise<unknown>);
+    const value = await valueOf(await compile(expression), context);
     const json = JSON.stringify(value);
     if (json !== undefined && jsonBytes(value) > PLAN_LIMITS.stateBytes) {
       throw new Error(`it comes to more than ${PLAN_LIMITS.stateBytes} bytes of JSON`);
@@ -46,6 +48,35 @@ export async function evaluate(
       `Cannot evaluate ${shown(asWritten)}: ${reasonOf(error)}; mend the expression`,
     );
   }
+}
+
+/** Parts of the expression that is evaluated now. */
+let parts = 0;
+/** An evaluation that takes a breath; the others wait until it has ended. */
+let unfinished: Promise<void> | undefined;
+
+/** @throws What JSONata throws. */
+async function valueOf(program: CompiledExpression, context: JsonObject): Promise<unknown> {
+  while (unfinished !== undefined || isOutOfBreath()) await (unfinished ?? breath());
+  const evaluation = new AtOnce(() => program.evaluate(context) as Promise<unknown>);
+  const isTired = () => spent >= MOST_AT_A_STRETCH;
+  parts = 0;
+  if (!evaluation.run(isTired)) {
+    const finish = async () => {
+      do while (isOutOfBreath()) await breath();
+      while (!evaluation.run(isTired));
+    };
+    unfinished = finish().finally(() => (unfinished = undefined));
+    await unfinished;
+  }
+  return evaluation.result();
+}
+
+/** @throws Error When it has gone on for too long. */
+function spend(more: number): void {
+  parts += more;
+  spent += more;
+  if (parts > MOST_EVALUATIONS) throw new Error(TOO_LONG);
 }
 
 let stretch = '';
@@ -122,18 +153,25 @@ export function textOf(value: JsonValue | undefined): string {
 async function compile(expression: Expression): Promise<CompiledExpression> {
   const known = compiled.get(expression);
   if (known !== undefined) return known;
-  // Evaluated when it is first needed: it takes a millisecond, which workflows that have no plan need not pay.
-  const { default: jsonata } = await import(/* webpackMode: "eager" */ 'jsonata/jsonata-es5.js');
-  const program = jsonata(expression, { stack: MOST_DEPTH, sequence: MOST_ITEMS });
-  // Counted for each evaluation by itself: those of items that are done at once take turns.
-  program.assign(ON_EVALUATE, (_part: unknown, _input: unknown, { base }: { base: { evaluations?: number } }) => {
-    base.evaluations = (base.evaluations ?? 0) + 1;
-    spent++;
-    if (base.evaluations > MOST_EVALUATIONS) throw new Error(TOO_LONG);
+  // Modules are evaluated when they are first needed: they take milliseconds, which workflows without need not pay.
+  const { default: jsonata } = await import(/* webpackMode: "eager" */ 'jsonata/jsonata-es5.min.js');
+  const options = { stack: MOST_DEPTH, sequence: MOST_ITEMS };
+  const program = jsonata(expression, MAY_HAVE_REGEX.test(expression) ? { ...options, ...(await regexes()) } : options);
+  program.assign(ON_EVALUATE, () => spend(1));
+  program.assign(ON_EVALUATED, ({ type }: { type: string }, _input: unknown, _names: unknown, value: unknown) => {
+    if (Array.isArray(value)) spend(Math.floor(value.length / ITEMS_PER_PART));
+    else if (typeof value === 'string' && type === 'function') spend(Math.floor(value.length / CHARACTERS_PER_PART));
   });
   if (compiled.size >= MOST_COMPILED) compiled.clear();
   compiled.set(expression, program);
   return program;
+}
+
+const MAY_HAVE_REGEX = /\/|\$eval\b/;
+
+async function regexes(): Promise<{ RegexEngine: RegExpConstructor }> {
+  const { regexEngine } = await import(/* webpackMode: "eager" */ './regex-engine.js');
+  return { RegexEngine: regexEngine(spend) as unknown as RegExpConstructor };
 }
 
 /** JSONata throws plain objects. */
