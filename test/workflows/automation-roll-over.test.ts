@@ -240,3 +240,19 @@ describe('what a run hands over', () => {
     expect(await started.isCancelled()).toBe(true);
   });
 });
+
+test('a batch that runs for long holds up no branch beside it', async () => {
+  const plan = planOf([
+    parallel({
+      batch: [{ kind: 'batch', rows: ['[takes 120s] Long?'], concurrency: 1 }],
+      asks: [forEach('[1..8]', [ask('beside {{ item }}')]), approve('Seen?', { id: 'seen' })],
+    }),
+  ]);
+  const started = await run(rig, plan, { maxStepsPerRun: 3 });
+  await started.approvals(1);
+  expect(await started.status()).toMatchObject({ runs: 1, totals: { answered: 8 } });
+  await until('the batch is at work', () => rig.simulator.ledger().running.length === 1);
+  await started.handle.cancel();
+  expect(await started.isCancelled()).toBe(true);
+  expect(rig.simulator.ledger().running).toEqual([]);
+});

@@ -53,6 +53,9 @@ interface AutomationSnapshot {
 /** JSON bytes of what a run is started with; Temporal takes 2 MiB, and a codec may make more of it. */
 const MOST_INPUT_BYTES = 1_536 * 1024;
 
+/** Past this a run rolls over although a batch of it runs, for which all else waits then. */
+const MOST_HISTORY = { events: 20_000, bytes: 20 * 1024 * 1024 };
+
 /** Runs a plan; see `protocol/automation.ts` for its messages. Its steps go on where they were, whatever dies. */
 export async function automationWorkflow(input: AutomationInput): Promise<AutomationResult> {
   return new AutomationRun(input).run();
@@ -66,7 +69,6 @@ class AutomationRun {
   readonly #scope: Scope;
   readonly #engine: Engine;
   readonly #stepsBefore: number;
-  #rolling = false;
   #isDescribing = false;
   #endedAs: 'closed' | 'cancelled' | 'failed' | undefined;
   #state: 'running' | 'cancelling' | 'finished' = 'running';
@@ -102,7 +104,7 @@ class AutomationRun {
       kept,
       totals: memory.totals,
       maxSteps: plan.maxSteps,
-      rest: new Rest(() => this.#isRolling()),
+      rest: new Rest(() => this.#isDue(), isLongHistory),
       isMentioned: (id) => id !== undefined && mentioned(id),
       onChange: () => this.#describe(),
     });
@@ -139,12 +141,9 @@ class AutomationRun {
     return plan.output === undefined ? undefined : evaluate(plan.output, this.#scope.context());
   }
 
-  /** Once begun, a roll-over is not taken back. */
-  #isRolling(): boolean {
+  #isDue(): boolean {
     const { maxStepsPerRun = Infinity } = this.input;
-    this.#rolling ||=
-      workflowInfo().continueAsNewSuggested || this.#memory.totals.steps - this.#stepsBefore >= maxStepsPerRun;
-    return this.#rolling;
+    return workflowInfo().continueAsNewSuggested || this.#memory.totals.steps - this.#stepsBefore >= maxStepsPerRun;
   }
 
   /** Nothing is waited for here: what came meanwhile, a decision or a cancel, would be lost. @returns Why it cannot. */
@@ -230,6 +229,12 @@ function newMemory(): AutomationSnapshot {
     startedAt: new Date().toISOString(),
     runs: 1,
   };
+}
+
+/** Temporal ends a run at 51,200 events or 50 MB (https://docs.temporal.io/workflow-execution/limits). */
+function isLongHistory(): boolean {
+  const { historyLength, historySize } = workflowInfo();
+  return historyLength >= MOST_HISTORY.events || historySize >= MOST_HISTORY.bytes;
 }
 
 /** As Temporal has it; undefined for a fault of this code. */

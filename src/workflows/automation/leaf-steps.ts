@@ -23,7 +23,7 @@ import {
 import { type ApprovalDesk, newApproval } from '../approval.js';
 import { askJson } from '../ask-json.js';
 import { answerOf, type Message } from '../conversation-in-code.js';
-import { type BatchRowInput, runBatch } from '../run-batch.js';
+import { type BatchOptions, type BatchRowInput, runBatch } from '../run-batch.js';
 import { waitUntil } from '../wait-until.js';
 import { evaluate, renderJson, renderText } from './expressions.js';
 import type { StepFrame } from './frames.js';
@@ -203,7 +203,7 @@ export class LeafSteps {
     const shown = this.tools.tree.wait(path, { waitingFor: `batch ${batchWorkflowId(batchId)}` });
     this.tools.onChange();
     try {
-      const batch = await runBatch({
+      const options: BatchOptions = {
         batchId,
         agentRid,
         rows: rows.map(rowOf),
@@ -212,7 +212,8 @@ export class LeafSteps {
         ...(step.mode !== undefined && { mode: step.mode }),
         ...(step.isolation !== undefined && { isolation: step.isolation }),
         ...(step.maxFailures !== undefined && { bounds: { maxFailures: step.maxFailures + 1 } }),
-      });
+      };
+      const batch = await this.tools.rest.long(() => runBatch(options));
       const { rowCount, counts } = batch;
       this.tools.tree.addTokens(path, counts.tokens);
       this.tools.totals.tokens += counts.tokens;
