@@ -164,12 +164,13 @@ describe('automation run', () => {
   });
 
   test('Ctrl-C leaves the automation running, and says how to look again and to cancel', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: 1_500 });
+    rig.simulator.changeSettings({ answerLatencyMs: 5_000 });
     const id = newId('orders');
     const running = start('run', ORDERS, '--id', id);
     await until('it runs', () => running.stderr().includes('▶'));
     running.signal('SIGINT');
     expect(await running.exited).toBe(130);
+    rig.simulator.changeSettings({ answerLatencyMs: 0 });
     expect(running.stderr()).toContain(`the automation goes on: aip-temporal automation watch ${id}`);
     expect(running.stderr()).toContain(`aip-temporal automation cancel ${id}`);
     const { code, stdout } = await run('watch', id);

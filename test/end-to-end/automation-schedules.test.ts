@@ -90,10 +90,10 @@ describe('createAutomationSchedule()', () => {
       counts: { started: 0, skipped: 0, missed: 0 },
     });
     expect(described.nextRuns.length).toBeGreaterThan(0);
-    await until('it is listed', async () => (await listed(name)) !== undefined);
-    const { when, nextRuns } = (await listed(name)) as AutomationScheduleSummary;
-    expect(when).toBe(described.when);
-    expect(nextRuns[0]).toBeInstanceOf(Date);
+    let summary: AutomationScheduleSummary | undefined;
+    await until('it is listed', async () => (summary = await listed(name)) !== undefined);
+    expect(summary?.when).toBe(described.when);
+    expect(summary?.nextRuns[0]).toBeInstanceOf(Date);
   });
 
   test('an interval is told in words, and the default is to skip', async () => {

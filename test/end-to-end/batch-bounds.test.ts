@@ -98,11 +98,10 @@ describe('a batch with a bound', () => {
 
 describe('a row', () => {
   test('with a deadline of its own ends by it; others go on', async () => {
-    stage.rig.simulator.changeSettings({ answerLatencyMs: 1_500 });
     const [first, second, third] = questions(3) as [BatchRow, BatchRow, BatchRow];
     const rows = [
       { ...first, deadline: new Date(Date.now() - 60_000).toISOString() },
-      { ...second, deadline: new Date(Date.now() + 1_000).toISOString() },
+      { ...second, turns: ['Slow? [takes 60s]'], deadline: new Date(Date.now() + 5_000).toISOString() },
       third,
     ];
     const sink = collected();

@@ -62,7 +62,7 @@ async function freePort(): Promise<number> {
 test('a worker tells what it does with an agent that lets two calls in at once, and that it drains', async () => {
   const ofTemporal = `127.0.0.1:${await freePort()}`;
   const worker = await startWorker(
-    ...['--metrics-address', '0', '--temporal-metrics-address', ofTemporal, '--shutdown-grace-ms', '1500'],
+    ...['--metrics-address', '0', '--temporal-metrics-address', ofTemporal, '--shutdown-grace-ms', '5000'],
   );
   try {
     const urlOf = () => /^Metrics at (http:\S+)\/metrics$/m.exec(worker.stderr())?.[1];

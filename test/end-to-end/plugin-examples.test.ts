@@ -63,7 +63,7 @@ describe('worker.ts', () => {
     const worker = await startProgram('worker');
     const started = ['nightlyReport', 'fanOutReduce', 'escalation'].map(async (name) => {
       const { program, out } = await startProgram('start', name);
-      await once(program, 'exit');
+      await once(program, 'close');
       return JSON.parse(out()) as unknown;
     });
     expect(await Promise.all(started)).toEqual([
@@ -90,10 +90,10 @@ describe('worker.ts', () => {
 
 describe('long-conversation', () => {
   test('goes on over runs and expired sessions', async () => {
-    rig.simulator.changeSettings({ sessionLifetimeMs: 300 });
+    rig.simulator.changeSettings({ sessionLifetimeMs: 1_000 });
     const users = await startUsersWorker(rig);
     const topic = `the strike ${randomUUID()}`;
-    const handle = await startExample(rig, 'longConversation', { topic, weeks: 4, everyMs: 1_500 });
+    const handle = await startExample(rig, 'longConversation', { topic, weeks: 4, everyMs: 2_500 });
     const { sessions } = await handle.result();
     // On a slow machine one expires before it is used.
     expect(sessions).toBeGreaterThanOrEqual(4);

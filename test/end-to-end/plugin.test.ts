@@ -136,13 +136,15 @@ describe('the plugin on a connection, with a codec of one’s own', () => {
     const aip = new AipClient({ client, taskQueue, agentRid });
     const conversation = aip.conversation(`test/${randomUUID()}`);
     const heard: string[] = [];
-    const outcome = conversation.ask('Where is the hidden letter? [takes 3s]');
+    const slow = conversation.ask('Where is the hidden letter? [takes 30s]');
     await until('its text so far is read', async () => {
       const { pendingActivities } = await conversation.describe().catch(() => ({ pendingActivities: [] }));
       heard.push(...pendingActivities.map(({ heartbeat }) => JSON.stringify(heartbeat ?? null)));
       return heard.some((details) => details.includes('Answer'));
     });
-    expect(await outcome).toMatchObject({ status: 'answered' });
+    await conversation.cancelExchange({ response: 'A hidden letter stays hidden.' });
+    expect(await slow).toMatchObject({ status: 'interrupted' });
+    expect(await conversation.ask('Where is the hidden letter?')).toMatchObject({ status: 'answered' });
     const rows = [{ id: 'a', turns: ['Where is the hidden letter?'] }];
     const summary = await runBatch(
       aip,

@@ -166,6 +166,13 @@ export const askedOf = ({ simulator }: Rig, words: string) =>
 export const runningOf = ({ simulator }: Rig, words: string) =>
   simulator.ledger().running.filter(({ text }) => text.includes(words));
 
+/** Keeps the agent from taking questions that hold the words. Told to, it takes them: soon, as they are asked again and again. */
+export function holdBack({ simulator }: Rig, words: string): () => void {
+  const fault = { kind: 'status' as const, status: 502 };
+  simulator.setFaults([{ operation: 'streamingContinue', match: { textIncludes: words }, fault }]);
+  return () => simulator.setFaults([]);
+}
+
 /** Most exchanges at once among those given. */
 export function mostAtOnce(exchanges: readonly { startedAt: string; endedAt?: string }[]): number {
   return Math.max(

@@ -6,7 +6,6 @@ import {
   defineSignal,
   isCancellation,
   setHandler,
-  sleep,
 } from '@temporalio/workflow';
 import {
   approval,
@@ -26,6 +25,16 @@ interface Common {
   tag: string;
 }
 
+/** Waits for the signal `goOn`, once for each: the test sees when the agent is at work. */
+function goOns(): () => Promise<void> {
+  let told = 0;
+  setHandler(defineSignal('goOn'), () => void told++);
+  return async () => {
+    await condition(() => told > 0);
+    told--;
+  };
+}
+
 const statusesOf = (outcomes: readonly ExchangeOutcome[]) => outcomes.map(({ status }) => status);
 
 /** Asks several things at once in one conversation, and something in another. */
@@ -34,7 +43,7 @@ export async function inParallel({ agentRid, tag }: Common) {
   const other = Conversation.open({ agentRid, name: 'other', mode: 'blocking' });
   const outcomes = await Promise.all([
     ...[1, 2, 3].map((n) => one.ask(`${tag} one ${n} [takes 100ms]`)),
-    other.ask(`${tag} other [takes 250ms]`),
+    other.ask(`${tag} other [takes 2s]`),
   ]);
   await one.close();
   const refused = await one.ask('Closed?').catch((error: Error) => error.message);
@@ -43,12 +52,13 @@ export async function inParallel({ agentRid, tag }: Common) {
 
 /** A scope is cancelled with one exchange in flight and one that waits; the conversation stays usable. */
 export async function cancelledScope({ agentRid, tag }: Common) {
+  const goOn = goOns();
   const conversation = Conversation.open({ agentRid });
   const scope = new CancellationScope();
   const slow = scope.run(() =>
     Promise.allSettled([conversation.ask(`${tag} [takes 20s]`), conversation.ask(`${tag} queued`)]),
   );
-  await sleep(800);
+  await goOn();
   scope.cancel();
   const settled = await slow;
   const later = await conversation.answer(`${tag} later [answer]still here`);
@@ -60,10 +70,11 @@ export async function cancelledScope({ agentRid, tag }: Common) {
 
 /** Cancels by hand, with a response and without one, and by `whenBusy`. */
 export async function byHand({ agentRid, tag }: Common) {
+  const goOn = goOns();
   const conversation = Conversation.open({ agentRid });
   const cut = async (text: string, act: () => void) => {
     const asked = conversation.ask(text);
-    await sleep(700);
+    await goOn();
     act();
     return asked;
   };

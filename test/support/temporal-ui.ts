@@ -7,7 +7,7 @@ export type WorkflowTab = 'history' | 'pending-activities' | 'user-metadata' | '
 
 /** How long the UI may take for one step. */
 const STEP_MS = 30_000;
-/** How long a page has to show something before it is loaded anew (milliseconds). */
+/** How long a page has to show something before it is loaded anew, the first time; then twice as long, and so on (milliseconds). */
 const RELOAD_MS = 2_000;
 
 /** The Temporal UI as an operator has it: one page of a fresh browser profile. */
@@ -88,18 +88,24 @@ export class TemporalUi {
   async shows(wanted: readonly (string | RegExp)[], { reload = false } = {}): Promise<void> {
     let text = '';
     let loadedMs = Date.now();
+    let patienceMs = RELOAD_MS;
     const missing = () =>
       wanted.filter((one) => (typeof one === 'string' ? !text.includes(one) : !one.test(text))).map(String);
-    await until('the page shows what it should', async () => {
-      text = await this.text();
-      if (missing().length === 0) return true;
-      // A page that is loaded anew before it has shown anything never does.
-      if (reload && Date.now() - loadedMs > RELOAD_MS) {
-        await this.page.reload({ waitUntil: 'load' });
-        loadedMs = Date.now();
-      }
-      return false;
-    }).catch((error: unknown) => {
+    await until(
+      'the page shows what it should',
+      async () => {
+        text = await this.text();
+        if (missing().length === 0) return true;
+        // A page that is loaded anew before it has shown anything never does.
+        if (reload && Date.now() - loadedMs > patienceMs) {
+          await this.page.reload({ waitUntil: 'load' });
+          loadedMs = Date.now();
+          patienceMs *= 2;
+        }
+        return false;
+      },
+      STEP_MS,
+    ).catch((error: unknown) => {
       throw new Error(`The Temporal UI does not show ${missing().join(' nor ')}. It shows:\n${text}`, { cause: error });
     });
   }

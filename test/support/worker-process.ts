@@ -14,6 +14,11 @@ export interface WorkerProcess {
   terminate(): Promise<void>;
 }
 
+/** A worker's process that is loaded, and begins when it is told to. */
+export interface LoadedWorkerProcess extends WorkerProcess {
+  begin(): void;
+}
+
 /**
  * Starts a worker for a rig in a process of its own. It polls some time later; kill it in the end.
  *
@@ -21,8 +26,18 @@ export interface WorkerProcess {
  */
 export async function startWorkerProcess(
   rig: Pick<Rig, 'simulator' | 'taskQueue'>,
-  identity: string = rig.taskQueue,
+  identity?: string,
 ): Promise<WorkerProcess> {
+  const worker = await loadWorkerProcess(rig, identity);
+  worker.begin();
+  return worker;
+}
+
+/** As `startWorkerProcess`, for a worker that has to be there soon: to load it takes seconds on a busy machine. */
+export async function loadWorkerProcess(
+  rig: Pick<Rig, 'simulator' | 'taskQueue'>,
+  identity: string = rig.taskQueue,
+): Promise<LoadedWorkerProcess> {
   const { address, namespace } = await temporalServer();
   const { codePath } = await workflowBundle();
   const { url, token } = rig.simulator;
@@ -34,12 +49,17 @@ export async function startWorkerProcess(
       path('./worker-program.ts'),
       ...[address, namespace, codePath, url, token, rig.taskQueue, identity],
     ],
-    { stdio: ['ignore', 'ignore', 'inherit'] },
+    { stdio: ['pipe', 'pipe', 'inherit'] },
   );
   const ended = once(worker, 'exit');
   const end = async (signal: NodeJS.Signals) => {
     worker.kill(signal);
     await ended;
   };
-  return { kill: () => end('SIGKILL'), terminate: () => end('SIGTERM') };
+  await Promise.race([once(worker.stdout, 'data'), ended]);
+  return {
+    begin: () => void worker.stdin.write('begin\n'),
+    kill: () => end('SIGKILL'),
+    terminate: () => end('SIGTERM'),
+  };
 }

@@ -610,7 +610,7 @@ describe('a lane does what is asked of its batch:', () => {
   });
 
   test('ends rows at their deadline, at the agent too, and begins none whose deadline has passed', async () => {
-    const soon = { ...row(0, 'soon'), deadline: new Date(Date.now() + 100).toISOString() };
+    const soon = { ...row(0, 'soon'), deadline: new Date(Date.now() + 1_000).toISOString() };
     const passed = { ...row(1, 'passed'), deadline: new Date(Date.now() - 1).toISOString() };
     const farAway = { ...row(2, 'far'), deadline: '9999-12-31T00:00:00Z' };
     const { agent, made, run, letGo } = pool([soon, passed, farAway]);

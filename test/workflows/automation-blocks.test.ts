@@ -38,7 +38,11 @@ describe('forEach', () => {
         forEach(
           'inputs.list',
           [
-            ask('First {{ item }} of {{ run.id }} [takes 150ms]', { id: 'a', conversation: 'own' }),
+            // The first three take long enough to be begun together on a busy machine, too.
+            ask('First {{ item }} of {{ run.id }} [takes {{ index < 3 ? "2s" : "150ms" }}]', {
+              id: 'a',
+              conversation: 'own',
+            }),
             ask('Second {{ item }} of {{ run.id }} [answer]{{ index }}', { id: 'b', conversation: 'own' }),
           ],
           { id: 'each', concurrency: 3, conversations: { own: {} }, collect: 'item & steps.b.answer' },
@@ -84,14 +88,17 @@ describe('forEach', () => {
   });
 
   test('the first item that fails ends it, and cancels the others at the agent', async () => {
-    const texts = [`[takes 400ms] ${FAILS}`, '[takes 20s]', '[takes 20s] too', 'never'];
+    const texts = [FAILS, '[takes 20s]', '[takes 20s] too', 'never'];
+    const steps = [when('index = 0', [approve('Fail?')]), ask('{{ item }} {{ run.id }}', { conversation: 'own' })];
     const plan = planOf([
-      forEach(texts, [ask('{{ item }} {{ run.id }}', { conversation: 'own' })], {
+      forEach(texts, steps, {
         ...{ concurrency: 3, conversations: { own: {} } },
       }),
     ]);
     const started = await run(rig, plan);
-    await until('three run', () => runningOf(rig, started.id).length === 3);
+    await until('the others run', () => runningOf(rig, started.id).length === 2);
+    await started.approvals(1);
+    await started.decide({ decision: 'approve' });
     expect(await started.failure()).toMatchObject({ type: 'AgentIterationsExceededLimit' });
     expect(runningOf(rig, started.id)).toEqual([]);
     expect(
@@ -99,8 +106,8 @@ describe('forEach', () => {
         .map(({ status }) => status)
         .sort(),
     ).toEqual(['cancelled', 'cancelled', 'failed']);
-    const steps = stepsByPath(await started.status());
-    expect(steps['steps[0].do[0]']).toMatchObject({ begun: 3, failed: 1, state: 'failed' });
+    const asking = stepsByPath(await started.status())['steps[0].do[1]'];
+    expect(asking).toMatchObject({ begun: 3, failed: 1, state: 'failed' });
   });
 
   test('nests, and takes nothing, and what is no list', async () => {
@@ -154,7 +161,7 @@ describe('forEach', () => {
 describe('parallel', () => {
   test('does its branches at once, and what they resulted in is seen after it', async () => {
     const branch = (name: string) => [
-      ask(`${name} {{ run.id }} [takes 400ms] [answer]${name}`, { id: name, conversation: name }),
+      ask(`${name} {{ run.id }} [takes 2s] [answer]${name}`, { id: name, conversation: name }),
     ];
     const plan = planOf([parallel({ a: branch('a'), b: branch('b') })], {
       conversations: { a: {}, b: {} },
@@ -169,7 +176,7 @@ describe('parallel', () => {
     const plan = planOf(
       [
         parallel({
-          failing: [ask(`{{ run.id }} [takes 600ms] ${FAILS}`, { conversation: 'a' })],
+          failing: [approve('Fail?', { id: 'fail' }), ask(`{{ run.id }} ${FAILS}`, { conversation: 'a' })],
           asking: [ask('{{ run.id }} [takes 20s]', { conversation: 'b' }), ask('Never {{ run.id }}')],
           waiting: [wait(60_000)],
           approving: [approve('Really?')],
@@ -179,7 +186,9 @@ describe('parallel', () => {
       { conversations: { main: {}, a: {}, b: {}, c: {} } },
     );
     const started = await run(rig, plan);
-    await until('all three ask', () => runningOf(rig, started.id).length === 3);
+    await until('the others ask', () => runningOf(rig, started.id).length === 2);
+    await started.approvals(2);
+    await started.decide({ approvalId: 'fail', decision: 'approve' });
     expect(await started.failure()).toMatchObject({ type: 'AgentIterationsExceededLimit' });
     expect(runningOf(rig, started.id)).toEqual([]);
     expect(askedOf(rig, started.id)).toHaveLength(3);
@@ -187,7 +196,8 @@ describe('parallel', () => {
     const states = Object.fromEntries(Object.entries(steps).map(([path, { state }]) => [path, state]));
     expect(states).toEqual({
       'steps[0]': 'failed',
-      'steps[0].parallel.failing[0]': 'failed',
+      'steps[0].parallel.failing[0]': 'done',
+      'steps[0].parallel.failing[1]': 'failed',
       'steps[0].parallel.asking[0]': 'cancelled',
       'steps[0].parallel.asking[1]': 'pending',
       'steps[0].parallel.waiting[0]': 'cancelled',
@@ -203,7 +213,10 @@ describe('parallel', () => {
         set({ tries: '{{ $number(vars.tries ? vars.tries : 0) + 1 }}' }, { id: 'again' }),
         when('vars.tries < 3', [
           parallel({
-            jumps: [ask(`{{ run.id }} [takes 300ms] ${FAILS}`, { conversation: 'a', ...onError({ goto: 'again' }) })],
+            jumps: [
+              approve('Jump?'),
+              ask(`{{ run.id }} ${FAILS}`, { conversation: 'a', ...onError({ goto: 'again' }) }),
+            ],
             asks: [ask('Slow {{ run.id }} [takes 20s]', { conversation: 'b' })],
           }),
         ]),
@@ -211,9 +224,15 @@ describe('parallel', () => {
       { conversations: { a: {}, b: {} }, output: 'vars.tries' },
     );
     const started = await run(rig, plan);
+    const slow = `Slow ${started.id}`;
+    for (const before of [0, 1]) {
+      const isAsking = () => askedOf(rig, slow).length === before && runningOf(rig, slow).length === 1;
+      await until(`it asks after ${before} jumps`, isAsking);
+      await started.approvals(1);
+      await started.decide({ decision: 'approve' });
+    }
     expect(await started.output()).toBe(3);
-    const slow = askedOf(rig, `Slow ${started.id}`);
-    expect(slow.map(({ status }) => status)).toEqual(['cancelled', 'cancelled']);
+    expect(askedOf(rig, slow).map(({ status }) => status)).toEqual(['cancelled', 'cancelled']);
     expect(runningOf(rig, started.id)).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import {
   askedOf,
   failureOf,
   forEach,
+  holdBack,
   onError,
   outputOf,
   parallel,
@@ -66,18 +67,20 @@ describe('onError', () => {
       [
         parallel({
           a: [ask(FAILS, { onError: { retries: 100, delayMs: 3_000_000, backoff: 1e9, then: 'stop' } })],
-          b: [ask('{{ run.id }} [takes 1s]', { conversation: 'b' })],
+          b: [ask('Held back', { conversation: 'b' })],
         }),
       ],
       { conversations: { main: {}, b: {} } },
     );
+    const letIn = holdBack(rig, 'Held back');
     const started = await run(rig, plan);
-    await until('both are on', async () => {
+    await until('one waits', async () => {
       const { waitingFor } = stepsByPath(await started.status())['steps[0].parallel.a[0]'] ?? {};
-      return waitingFor !== undefined && runningOf(rig, started.id).length === 1;
+      return waitingFor !== undefined;
     });
     // Something runs yet.
     expect((await started.status()).state).toBe('running');
+    letIn();
     await until('all of it waits', async () => (await started.status()).state === 'waiting');
     expect((await started.status()).waitingFor).toBe('its next try (1 of 100)');
     await started.handle.cancel();
@@ -117,7 +120,7 @@ describe('deadlines', () => {
         parallel(
           { a: [ask('{{ run.id }} [takes 20s]', { conversation: 'a' })], b: [ask('{{ run.id }} [takes 20s] too')] },
           {
-            ...{ id: 'late', deadlineMs: 700, ...onError('skip') },
+            ...{ id: 'late', deadlineMs: 4_000, ...onError('skip') },
           },
         ),
       ],
@@ -126,7 +129,7 @@ describe('deadlines', () => {
     const started = await run(rig, plan);
     expect(await started.output()).toEqual({
       errorName: 'DeadlinePassed',
-      message: 'It had not ended within 700 ms',
+      message: 'It had not ended within 4 s',
       step: 'steps[0] (late)',
     });
     expect(askedOf(rig, started.id).map(({ status }) => status)).toEqual(['cancelled', 'cancelled']);
@@ -134,11 +137,11 @@ describe('deadlines', () => {
   });
 
   test('so is a plan past its own', async () => {
-    const plan = planOf([ask('{{ run.id }} [takes 20s]', { deadlineMs: 30_000 })], { deadlineMs: 800 });
+    const plan = planOf([ask('{{ run.id }} [takes 20s]', { deadlineMs: 30_000 })], { deadlineMs: 4_000 });
     const started = await run(rig, plan);
     expect(await started.failure()).toEqual({
       type: 'DeadlinePassed',
-      message: 'The plan failed: It had not ended within 800 ms',
+      message: 'The plan failed: It had not ended within 4 s',
     });
     expect(askedOf(rig, started.id).map(({ status }) => status)).toEqual(['cancelled']);
   });

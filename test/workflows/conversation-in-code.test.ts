@@ -33,7 +33,14 @@ async function start(name: Name, more: object = {}) {
     args: [{ agentRid: rig.simulator.agentRid, tag, ...more }],
     workflowExecutionTimeout: '2 minutes',
   });
-  return { handle, tag, result: () => handle.result() as Promise<unknown> };
+  return {
+    ...{ handle, tag, result: () => handle.result() as Promise<unknown> },
+    /** Has it go on when the agent answers what holds the words. */
+    goOnWhen: async (words: string): Promise<void> => {
+      await until('the agent answers', () => runningOf(rig, `${tag} ${words}`).length === 1);
+      await handle.signal('goOn');
+    },
+  };
 }
 
 describe('a conversation in code', () => {
@@ -51,7 +58,8 @@ describe('a conversation in code', () => {
   });
 
   test('ends what was asked in a scope that is cancelled, and stays usable', async () => {
-    const { tag, result } = await start('cancelledScope');
+    const { tag, result, goOnWhen } = await start('cancelledScope');
+    await goOnWhen('[takes');
     expect(await result()).toMatchObject({
       cancelled: [true, true],
       later: 'still here',
@@ -61,7 +69,8 @@ describe('a conversation in code', () => {
   });
 
   test('is cancelled by hand, with and without a response, rolled back and interrupted, and rejects', async () => {
-    const { result } = await start('byHand');
+    const { result, goOnWhen } = await start('byHand');
+    for (const question of ['a', 'b', 'c', 'd']) await goOnWhen(`${question} `);
     expect(await result()).toEqual({
       statuses: ['interrupted', 'cancelled', 'cancelled', 'interrupted', 'answered', 'answered'],
       answer: 'That will do',
