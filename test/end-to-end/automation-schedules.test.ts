@@ -105,6 +105,7 @@ describe('createAutomationSchedule()', () => {
     ['a cron expression that is none', { cron: ['0 6 * *'] }, /Cannot create schedule test-.*0 6 \* \*|cron/i],
     ['a time zone that is none', { timeZone: 'Europe/Atlantis' }, /Atlantis/],
     ['an interval of nothing', { everyMs: 10 }, /every 10 ms: give at least 1000/],
+    ['a time zone of an interval', { everyMs: 60_000, timeZone: 'Europe/Berlin' }, /intervals have none/],
   ])('%s is refused', async (_, settings, message) => {
     const creating = create(settings);
     await expect(creating).rejects.toThrow(message);

@@ -34,7 +34,7 @@ export const createCommand = command<CreateOptions>({
       parse: repeated,
     },
     { flags: '--every <duration>', about: 'every so often, such as 1h or 30m', parse: durationOption('--every') },
-    { flags: '--time-zone <name>', about: 'of --cron, such as Europe/Berlin (UTC)' },
+    { flags: '--time-zone <name>', about: 'of --cron alone, such as Europe/Berlin (UTC)' },
     overlapOption('skip'),
     {
       flags: '--jitter <duration>',
@@ -63,6 +63,11 @@ export const createCommand = command<CreateOptions>({
     const { cron, every, timeZone, overlap, jitter, catchup, paused, note } = options;
     if (cron === undefined && every === undefined) {
       throw new UsageError("Say when to start it: --cron '0 6 * * *', or --every 1h");
+    }
+    if (timeZone !== undefined && cron === undefined) {
+      throw new UsageError(
+        `Leave --time-zone ${timeZone} out, or say when by --cron: --every has no time zone, it counts from midnight UTC`,
+      );
     }
     const start = await planToRun(path, options, { io, output });
     const agentRid = findAgentRid(sources);
