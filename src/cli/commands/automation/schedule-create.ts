@@ -3,7 +3,7 @@ import { findAgentRid } from '../../../config.js';
 import { withAipClient } from '../../aip-client.js';
 import { command, JSON_OPTION, TEMPORAL_SETTINGS, UsageError } from '../../command.js';
 import { durationOption, repeated } from '../../option-values.js';
-import { localTime } from '../../output.js';
+import { scheduleLine } from '../../schedule-text.js';
 import { FILE_ARGUMENT, INPUT_OPTIONS, type InputOptions } from './automation-options.js';
 import { planToRun } from './plan-files.js';
 import { NAME_ARGUMENT, overlapOption } from './schedule-options.js';
@@ -23,8 +23,8 @@ export const createCommand = command<CreateOptions>({
   name: 'create',
   summary: 'start a plan at set times',
   description:
-    'Plan and inputs are checked, and kept by Temporal as they are now: for a changed file, delete the schedule and create it ' +
-    'again. Each run is an automation of its own, called <name>-<time>.\n' +
+    'Plan and inputs are checked, and kept by Temporal as they are now: `schedule update` puts a changed file in their place. ' +
+    'Each run is an automation of its own, called <name>-<time>.\n' +
     'Exit code: 0 it is created, 1 Temporal cannot be reached, 2 plan, inputs, times or usage must be mended, or the name is taken.',
   args: [NAME_ARGUMENT, FILE_ARGUMENT],
   options: [
@@ -86,11 +86,8 @@ export const createCommand = command<CreateOptions>({
         ...(note !== undefined && { note }),
       });
       const schedule = await describeAutomationSchedule(aip, name);
-      if (output.isJson) return output.json(schedule);
-      const [next] = schedule.nextRuns;
-      const first =
-        paused === true ? 'it is paused' : next === undefined ? 'it never starts' : `next at ${localTime(next)}`;
-      output.note(`Schedule ${name} starts plan ${schedule.plan}: ${schedule.when}; ${first}`);
+      if (output.isJson) output.json(schedule);
+      else output.note(scheduleLine(schedule));
     });
   },
 });
