@@ -31,6 +31,7 @@ export {
   PlanInputError,
   readPlan,
   type PlanFault,
+  type PlanPlace,
   type PlanInputFault,
   type PlanWarning,
   type ReadPlan,

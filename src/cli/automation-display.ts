@@ -3,6 +3,7 @@ import type { StepStatus } from '../protocol/automation.js';
 import { approvalLines, automationPicture, headLine } from './automation-text.js';
 import { stepTree } from './automation-tree.js';
 import type { CliIo } from './command.js';
+import { outageNews } from './outage-news.js';
 import { Redrawing } from './terminal.js';
 
 /** Pause between lines of progress where nobody watches a tree (milliseconds). */
@@ -50,7 +51,7 @@ export class AutomationDisplay {
   }
 }
 
-/** What has changed between two looks, a line each: steps that began or ended, approvals asked for, reasons for waiting. */
+/** What has changed between two looks, a line each: an outage, steps that began or ended, approvals asked for, reasons for waiting. */
 export function changeLines(
   before: AutomationDescription | undefined,
   after: AutomationDescription,
@@ -63,7 +64,9 @@ export function changeLines(
   const asked = new Set(before?.live?.approvals.map(({ approvalId }) => approvalId));
   const approvals = after.live?.approvals.filter(({ approvalId }) => !asked.has(approvalId)) ?? [];
   const told = new Set(reasonsOf(before));
+  const news = outageNews(before, after);
   return [
+    ...(news === undefined ? [] : [`… ${news}`]),
     ...steps.flatMap(({ children: _apart, ...step }) => stepTree([step], { nowMs })),
     ...approvals.flatMap((approval) => approvalLines(approval, after, { nowMs, program })),
     ...reasonsOf(after)
@@ -75,9 +78,7 @@ export function changeLines(
 const reasonsOf = (description: AutomationDescription | undefined): string[] =>
   description === undefined
     ? []
-    : [...description.waits.map(({ reason }) => reason), description.noWorker, description.outage].filter(
-        (reason) => reason !== undefined,
-      );
+    : [...description.waits.map(({ reason }) => reason), description.noWorker].filter((reason) => reason !== undefined);
 
 const flat = (steps: readonly StepStatus[]): StepStatus[] =>
   steps.flatMap((step) => [step, ...(step.children ?? []).flatMap((branch) => flat(branch.steps))]);

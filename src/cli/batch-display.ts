@@ -1,6 +1,7 @@
 import type { BatchProgress } from '../client/index.js';
 import type { CliIo } from './command.js';
 import { waitingText } from './exchange-output.js';
+import { outageNews } from './outage-news.js';
 import { timeOfDay } from './output.js';
 import { cut, oneLine, Redrawing } from './terminal.js';
 
@@ -100,7 +101,9 @@ export class BatchDisplay {
     const before = this.last;
     this.last = progress;
     if (this.isBar) return this.bar.draw(progressBar(progress, this.stderr.columns ?? 80));
-    const isNews = before?.state !== progress.state;
+    const news = outageNews(before, progress);
+    if (news !== undefined && !this.isJson) this.stderr.write(`${news}\n`);
+    const isNews = before?.state !== progress.state || (news !== undefined && this.isJson);
     if (!isNews && this.now() - this.lastLineMs < LINE_INTERVAL_MS) return;
     this.lastLineMs = this.now();
     this.stderr.write(this.isJson ? `${JSON.stringify(progress)}\n` : `${progressText(progress)}\n`);

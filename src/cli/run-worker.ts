@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ApplicationFailure } from '@temporalio/common';
-import { DefaultLogger, type LogEntry, type LogLevel, Runtime } from '@temporalio/worker';
+import { type LogLevel, Runtime } from '@temporalio/worker';
 import { AipClient, workersOf } from '../client/index.js';
 import { SearchAttributesMissingError } from '../client/index.js';
 import type { WorkerConfig } from '../config.js';
 import { MetricsAddressError } from '../metrics/metrics-server.js';
 import { createAipWorker } from '../worker.js';
 import type { Output } from './output.js';
+import { workerLogger } from './worker-logger.js';
 
 /** A worker that polls. */
 export interface RunningWorker {
@@ -77,24 +77,6 @@ function installRuntime({ temporalMetricsAddress: bindAddress }: WorkerConfig, l
     const message = `Cannot serve the metrics of Temporal’s SDK on ${bindAddress}: ${(error as Error).message}`;
     throw new MetricsAddressError(`${message}; name another address`, { cause: error });
   }
-}
-
-/** The SDK's logger on stderr, without its remark that each of our three workers polls for one kind of task alone. */
-function workerLogger(level: LogLevel): DefaultLogger {
-  const toStderr = new DefaultLogger('TRACE');
-  const isDetailed = level === 'TRACE' || level === 'DEBUG';
-  return new DefaultLogger(level, (entry) => {
-    if (!/^No (activities|workflows) registered/.test(entry.message))
-      toStderr.log(entry.level, entry.message, isDetailed ? entry.meta : briefly(entry.meta));
-  });
-}
-
-/** What a log entry knows, an error in it as one line: failed calls are the agent's news, and their stacks are ours alone. */
-function briefly(meta: LogEntry['meta']): LogEntry['meta'] {
-  const known: Record<string, unknown> = meta ?? {};
-  const { error, workflowId, activityType, activityId, attempt } = known;
-  if (!(error instanceof ApplicationFailure)) return meta;
-  return { workflowId, activityType, activityId, attempt, error: `${error.type ?? error.name}: ${error.message}` };
 }
 
 async function addSearchAttributes(aip: AipClient, output: Output): Promise<void> {

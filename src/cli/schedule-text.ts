@@ -35,6 +35,12 @@ export function scheduleTable(
   return schedules.map(({ name, when }, index) => `${name}\n  ${lines[index] ?? ''}\n  ${when}`).join('\n');
 }
 
+/** What a schedule does from now on, in a line. */
+export function scheduleLine({ name, plan, when, paused, nextRuns: [next] }: AutomationScheduleSummary): string {
+  const first = paused ? 'it is paused' : next === undefined ? 'it never starts' : `next at ${localTime(next)}`;
+  return `Schedule ${name} starts plan ${plan}: ${when}; ${first}`;
+}
+
 /** What `schedule show` tells, a line a field. */
 export function scheduleLines(schedule: AutomationScheduleDescription): string[] {
   const { counts, nextRuns, lastRuns, running, inputs, jitterMs, catchupWindowMs } = schedule;

@@ -5,7 +5,7 @@ export class AutomationScheduleExistsError extends AipClientError {
   override readonly name = 'AutomationScheduleExistsError';
   constructor(readonly schedule: string) {
     super(
-      `Cannot create schedule ${schedule}: one of this name exists; delete it first (\`aip-temporal automation schedule delete ${schedule}\`), or give another name`,
+      `Cannot create schedule ${schedule}: one of this name exists; give it the plan (\`aip-temporal automation schedule update ${schedule} FILE\`), delete it (\`… schedule delete ${schedule}\`) to change its times, or give another name`,
     );
   }
 }

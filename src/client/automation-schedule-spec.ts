@@ -14,7 +14,7 @@ export interface AutomationTimes {
   cron?: readonly string[];
   /** From one start to the next (milliseconds), counted from midnight of 1 January 1970 UTC. At least a second. */
   everyMs?: number;
-  /** IANA name, for cron: `Europe/Berlin`. Default: UTC. */
+  /** IANA name, for cron alone: `Europe/Berlin`. Default: UTC. */
   timeZone?: string;
   /** Each start is put off by up to so much, at random (milliseconds). Default: none. */
   jitterMs?: number;
@@ -27,6 +27,11 @@ export function scheduleSpec({ cron = [], everyMs, timeZone, jitterMs }: Automat
   }
   if (everyMs !== undefined && !(everyMs >= 1_000)) {
     throw new InvalidCallError(`Cannot schedule a plan every ${everyMs} ms: give at least 1000`);
+  }
+  if (timeZone !== undefined && cron.length === 0) {
+    throw new InvalidCallError(
+      `Cannot schedule a plan in time zone ${timeZone}: intervals have none, they are counted from midnight UTC; give a cron expression, or leave it out`,
+    );
   }
   return {
     ...(cron.length > 0 && { cronExpressions: [...cron] }),

@@ -5,7 +5,7 @@ import {
   ScheduleNotFoundError,
   type ScheduleSummary,
 } from '@temporalio/client';
-import { type AutomationInput, automationWorkflowId } from '../protocol/automation.js';
+import { type AutomationInput, type AutomationMemo, automationWorkflowId } from '../protocol/automation.js';
 import type { JsonObject } from '../protocol/plan.js';
 import { automationIdOf } from './automation-memo.js';
 import { AutomationScheduleNotFoundError } from './automation-schedule-errors.js';
@@ -52,7 +52,7 @@ export interface AutomationScheduleSummary {
   scheduleId: string;
   /** Name of the plan. */
   plan: string;
-  /** Name of the file that the plan was read from. */
+  /** Name of the file that the plan was read from; in a list, when the schedule was created. */
   source?: string;
   /** When it starts the plan, in words: `0 6 * * 1-5 (Europe/Berlin)`. */
   when: string;
@@ -123,9 +123,11 @@ export async function withSchedule<T>(
 const memoOf = ({ memo }: { memo?: Record<string, unknown> | undefined }): ScheduleMemo | undefined =>
   memo?.[SCHEDULE_MEMO] as ScheduleMemo | undefined;
 
-/** Absent for a schedule that starts something else. */
-function summaryOf(schedule: ScheduleSummary | ScheduleDescription): AutomationScheduleSummary | undefined {
-  const memo = memoOf(schedule);
+/** @param memo Absent for a schedule that starts something else. */
+function summaryOf(
+  schedule: ScheduleSummary | ScheduleDescription,
+  memo = memoOf(schedule),
+): AutomationScheduleSummary | undefined {
   if (memo === undefined) return undefined;
   const { scheduleId, spec = {}, state, info } = schedule;
   return {
@@ -147,12 +149,14 @@ const runOf = ({ scheduledAt, takenAt, action }: ScheduleExecutionResult): Sched
   startedAt: takenAt,
 });
 
-function descriptionOf(description: ScheduleDescription): AutomationScheduleDescription {
+/** What a schedule starts, as it was told last: its own memo stays as it was created. */
+export function descriptionOf(description: ScheduleDescription): AutomationScheduleDescription {
   const { action, policies, spec, info } = description;
+  const started = action.memo?.['automation'] as AutomationMemo | undefined;
   const [input] = (action.args ?? []) as [AutomationInput?];
   const overlap = Object.entries(OVERLAP).find(([, policy]) => policy === policies.overlap)?.[0] ?? 'skip';
   return {
-    ...(summaryOf(description) as AutomationScheduleSummary),
+    ...(summaryOf(description, started) as AutomationScheduleSummary),
     inputs: input?.inputs ?? {},
     ...(input?.agentRid !== undefined && { agentRid: input.agentRid }),
     overlap: overlap as ScheduleOverlap,

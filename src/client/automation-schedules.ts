@@ -4,6 +4,7 @@ import { checkAutomation, checkAutomationId } from './automation-check.js';
 import { automationIdOf } from './automation-memo.js';
 import { AutomationScheduleExistsError } from './automation-schedule-errors.js';
 import {
+  descriptionOf,
   OVERLAP,
   SCHEDULE_MEMO,
   type ScheduleMemo,
@@ -76,6 +77,36 @@ export async function createAutomationSchedule(context: ClientContext, schedule:
     if (error instanceof TypeError) throw new InvalidCallError(`Cannot create schedule ${name}: ${error.message}`);
     throw translateError(error, context, scheduleId);
   }
+}
+
+/**
+ * Has a schedule start a plan as it is now, with these inputs, from its next start on; what runs goes on as it was started. All else
+ * stays: times, policies, pause and note, the task queue, and the agent where none is given.
+ *
+ * @param start.plan Of the name that the schedule's plan has: another plan is a schedule of its own.
+ * @param start.inputs All of them; those of before are gone. Default: none.
+ * @throws AutomationScheduleNotFoundError; InvalidCallError when the plan has another name, or a step has no agent to ask.
+ */
+export async function updateAutomationSchedule(
+  context: ClientContext,
+  name: string,
+  start: Omit<AutomationStart, 'automationId'>,
+): Promise<void> {
+  await withSchedule(context, name, (handle) =>
+    handle.update((schedule) => {
+      const { plan, agentRid } = descriptionOf(schedule);
+      if (plan !== start.plan.name) {
+        throw new InvalidCallError(
+          `Cannot update schedule ${name}: it starts plan ${plan}, and this one is called ${start.plan.name}; create a schedule for it, or mend its name`,
+        );
+      }
+      const next = { inputs: {}, ...(agentRid !== undefined && { agentRid }), ...start };
+      checkAutomation(next);
+      const { spec, policies, state, action } = schedule;
+      const { taskQueue, workflowId, type } = action;
+      return { spec, policies, state, action: { ...automationAction({ taskQueue }, next), type, workflowId } };
+    }),
+  );
 }
 
 /** Starts nothing any more until `resumeAutomationSchedule`; runs go on. @throws AutomationScheduleNotFoundError */

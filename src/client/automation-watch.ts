@@ -5,13 +5,11 @@ import { orAborted } from './abort.js';
 import { type Automation, type AutomationDescription, AutomationLooker, failureOf } from './automation-describe.js';
 import { AutomationFailedError, AutomationNotFoundError } from './automation-errors.js';
 import { automationIdOf, describedAutomation } from './automation-memo.js';
-import { addressOf, type ClientContext } from './connection.js';
+import type { ClientContext } from './connection.js';
 import { runStatus } from './describe-conversation.js';
-import { isOutOfReach, pause, UNREACHABLE_MS } from './outage.js';
+import { isOutOfReach, lookAgain, pause, UNREACHABLE_MS } from './outage.js';
 import { translateError } from './translate-error.js';
 
-/** How long one look at an automation may take (milliseconds). */
-const LOOK_TIMEOUT_MS = 10_000;
 /** Pause before the result is asked for again after an outage (milliseconds). */
 const RETRY_PAUSE_MS = 1_000;
 
@@ -34,24 +32,10 @@ export async function* watchAutomation(
   automationId: string,
   options: WatchAutomationOptions = {},
 ): AsyncGenerator<AutomationDescription, void, void> {
-  const { intervalMs = 1_000, signal } = options;
   const looker = new AutomationLooker(context, automationId);
-  let awaySinceMs: number | undefined;
-  while (signal?.aborted !== true) {
-    try {
-      const seen = await context.client.withDeadline(Date.now() + LOOK_TIMEOUT_MS, () => looker.look());
-      awaySinceMs = undefined;
-      yield seen;
-      if (seen.status !== 'running') return;
-    } catch (error) {
-      const { last } = looker;
-      if (last === undefined || !isOutOfReach(error)) throw error;
-      awaySinceMs ??= Date.now();
-      if (Date.now() - awaySinceMs > UNREACHABLE_MS) throw error;
-      const outage = `Temporal at ${addressOf(context.client)} does not answer; trying again`;
-      yield { ...last, outage, exchanges: [], waits: [] };
-    }
-    await pause(intervalMs, signal);
+  for await (const { seen, outage } of lookAgain(context, () => looker.look(), options)) {
+    yield outage === undefined ? seen : { ...seen, outage, exchanges: [], waits: [] };
+    if (seen.status !== 'running') return;
   }
 }
 

@@ -16,9 +16,9 @@ import {
 import { followShard } from './batch-history.js';
 import { batchControl, describedBatch } from './batch-memo.js';
 import { batchState, hasEnded, type BatchState } from './batch-state.js';
-import { addressOf, type ClientContext } from './connection.js';
+import type { ClientContext } from './connection.js';
 import { NoWorkerError, UnansweredError } from './errors.js';
-import { isOutOfReach, pause, UNREACHABLE_MS } from './outage.js';
+import { lookAgain } from './outage.js';
 import { type PendingActivity, pendingActivities, waitOf } from './pending-activities.js';
 import { translateError } from './translate-error.js';
 import { queryWorker } from './worker-query.js';
@@ -28,8 +28,6 @@ const QUERY_PATIENCE_MS = 3_000;
 /** The span over which the rate is taken (milliseconds). */
 const RATE_SPAN_MS = 20_000;
 
-/** How long one look at a batch may take (milliseconds). */
-const LOOK_TIMEOUT_MS = 10_000;
 /** How long the histories of shards may be read for a look (milliseconds). */
 const READ_TIMEOUT_MS = 5_000;
 /** A lane that waits for a worker for less than this is no news (milliseconds). */
@@ -63,6 +61,8 @@ export interface BatchProgress {
   waitingFor?: string;
   /** ISO 8601. */
   waitingUntil?: string;
+  /** Why all of it is old: Temporal does not answer. */
+  outage?: string;
 }
 
 /** Options of `watchBatch`. */
@@ -86,13 +86,10 @@ export async function* watchBatch(
   batchId: string,
   options: WatchOptions = {},
 ): AsyncGenerator<BatchProgress, void, void> {
-  const { intervalMs = 1_000, signal } = options;
   const looker = new BatchLooker(context, batchId);
-  while (signal?.aborted !== true) {
-    const progress = await looker.lookAgain();
-    yield progress;
-    if (hasEnded(progress.state)) return;
-    await pause(intervalMs, signal);
+  for await (const { seen, outage } of lookAgain(context, () => looker.look(), options)) {
+    yield outage === undefined ? seen : looker.away(seen, outage);
+    if (hasEnded(seen.state)) return;
   }
 }
 
@@ -120,31 +117,18 @@ class BatchLooker {
   #last: BatchProgress | undefined;
   /** Times of looks with the rows that had ended by then. */
   #samples: { atMs: number; ended: number }[] = [];
-  /** Since when Temporal does not answer. */
-  #awaySinceMs: number | undefined;
 
   constructor(
     private readonly context: ClientContext,
     private readonly batchId: string,
   ) {}
 
-  /** A look that gets over an outage: while Temporal does not answer it tells what was seen last, and why nothing moves. */
-  async lookAgain(): Promise<BatchProgress> {
-    const { client } = this.context;
-    try {
-      const progress = await client.withDeadline(Date.now() + LOOK_TIMEOUT_MS, () => this.look());
-      this.#awaySinceMs = undefined;
-      return progress;
-    } catch (error) {
-      const last = this.#last;
-      if (last === undefined || !isOutOfReach(error)) throw error;
-      this.#awaySinceMs ??= Date.now();
-      if (Date.now() - this.#awaySinceMs > UNREACHABLE_MS) throw error;
-      this.#samples = [];
-      const { etaSeconds: _eta, waitingUntil: _until, ...seen } = last;
-      const waitingFor = `Temporal at ${addressOf(client)} does not answer; trying again`;
-      return { ...seen, running: 0, queued: last.queued + last.running, rowsPerSecond: 0, waitingFor };
-    }
+  /** What was seen last, and why nothing moves: what goes on meanwhile is not known, and says nothing of the pace. */
+  away(last: BatchProgress, outage: string): BatchProgress {
+    this.#samples = [];
+    const { etaSeconds: _eta, waitingUntil: _until, ...seen } = last;
+    const queued = last.queued + last.running;
+    return { ...seen, running: 0, queued, rowsPerSecond: 0, waitingFor: outage, outage };
   }
 
   async look(): Promise<BatchProgress> {

@@ -53,6 +53,7 @@ export {
   pauseAutomationSchedule,
   resumeAutomationSchedule,
   triggerAutomationSchedule,
+  updateAutomationSchedule,
 } from './automation-schedules.js';
 export type {
   AutomationSchedule,

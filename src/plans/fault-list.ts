@@ -1,5 +1,5 @@
 import { suggestKey } from '../checks/misspelt-keys.js';
-import type { PlanFault } from './plan-faults.js';
+import type { PlanFault, PlanPlace } from './plan-faults.js';
 import { pathText, type PlanPath } from './plan-path.js';
 import type { Place, PlanSource } from './plan-source.js';
 
@@ -12,6 +12,8 @@ export interface FaultPlace {
   /** At this offset of the file. */
   offset?: number;
   suggestion?: string;
+  /** It is a name that means nothing: all uses of it are one fault. */
+  isName?: boolean;
 }
 
 /** Gathers what is found in a file. */
@@ -19,6 +21,8 @@ export class FaultList {
   readonly faults: PlanFault[] = [];
   readonly warnings: PlanFault[] = [];
   readonly #told = new Set<string>();
+  /** Faults of names, by their message. */
+  readonly #names = new Map<string, PlanFault>();
 
   constructor(readonly source: PlanSource) {}
 
@@ -31,13 +35,21 @@ export class FaultList {
   }
 
   #add(list: PlanFault[], path: PlanPath, message: string, place: FaultPlace): void {
-    const { suggestion } = place;
+    const { suggestion, isName, index } = place;
     const text = pathText(path);
     // One place may be looked at twice, as an anchor and where it is used.
-    const key = JSON.stringify([text, message]);
+    const key = JSON.stringify(isName === true ? [text, message, index] : [text, message]);
     if (this.#told.has(key)) return;
     this.#told.add(key);
-    list.push({ path: text, ...this.#placeOf(path, place), message, ...(suggestion !== undefined && { suggestion }) });
+    const at = { path: text, ...this.#placeOf(path, place) };
+    const first = isName === true ? this.#names.get(message) : undefined;
+    if (first !== undefined) {
+      (first.others ??= []).push(at);
+      return;
+    }
+    const fault: PlanFault = { ...at, message, ...(suggestion !== undefined && { suggestion }) };
+    if (isName === true) this.#names.set(message, fault);
+    list.push(fault);
   }
 
   #placeOf(path: PlanPath, { atKey, index, offset }: FaultPlace): Place {
@@ -47,9 +59,17 @@ export class FaultList {
   }
 }
 
-/** In the order of the file. */
-export const inOrder = (faults: readonly PlanFault[]): PlanFault[] =>
-  [...faults].sort((a, b) => a.line - b.line || a.column - b.column);
+/** In the order of the file, each at the first of its places. */
+export const inOrder = (faults: readonly PlanFault[]): PlanFault[] => faults.map(atFirstPlace).sort(byPlace);
+
+function atFirstPlace(fault: PlanFault): PlanFault {
+  if (fault.others === undefined) return fault;
+  const { path, line, column } = fault;
+  const [first, ...others] = [{ path, line, column }, ...fault.others].sort(byPlace);
+  return { ...fault, ...first, others };
+}
+
+const byPlace = (a: PlanPlace, b: PlanPlace): number => a.line - b.line || a.column - b.column;
 
 /** Words among which one is looked for: a file of thousands of wrong ones must not take minutes. */
 const MOST_COMPARED = 500;

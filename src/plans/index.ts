@@ -4,6 +4,7 @@ export {
   faultText,
   PlanError,
   type PlanFault,
+  type PlanPlace,
   PlanInputError,
   type PlanInputFault,
   type PlanWarning,

@@ -1,15 +1,23 @@
-/** What is wrong with a plan, or worth a second look, and where. */
-export interface PlanFault {
+import { listOf } from './fault-list.js';
+
+/** Where something stands in a plan. */
+export interface PlanPlace {
   /** As its author wrote it: `steps[2].ask.text`; empty when it is the file as a whole. */
   path: string;
   /** From 1. */
   line: number;
   /** From 1, in UTF-16 units, as editors count. */
   column: number;
+}
+
+/** What is wrong with a plan, or worth a second look, and where. */
+export interface PlanFault extends PlanPlace {
   /** What was met; then, after a semicolon, what to do. */
   message: string;
   /** The word that was probably meant. */
   suggestion?: string;
+  /** Where else the same name, which means nothing, is used; the fault stands at its first use. Absent: nowhere. */
+  others?: PlanPlace[];
 }
 
 /** Something that a plan may have, and its author hardly meant. */
@@ -57,9 +65,15 @@ export class PlanInputError extends Error {
   }
 }
 
-/** A fault in one line: `file:line:column path: message`. */
-export function faultText(file: string, { path, line, column, message }: PlanFault): string {
-  return `${file}:${line}:${column} ${path === '' ? '' : `${path}: `}${message}`;
+/** A fault in one line: `file:line:column path: message`, and in which lines it is met again. */
+export function faultText(file: string, { path, line, column, message, others = [] }: PlanFault): string {
+  return `${file}:${line}:${column} ${path === '' ? '' : `${path}: `}${message}${othersText(others)}`;
+}
+
+function othersText(others: readonly PlanPlace[]): string {
+  if (others.length === 0) return '';
+  const lines = [...new Set(others.map(({ line }) => String(line)))];
+  return ` (${others.length} more, in ${lines.length === 1 ? 'line' : 'lines'} ${listOf(lines)})`;
 }
 
 function listed(lines: readonly string[]): string {

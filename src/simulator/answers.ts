@@ -1,4 +1,5 @@
 import type { AgentVersionDefinition } from './agents.js';
+import { jsonAnswer } from './json-answer.js';
 import type { ParameterInputs } from './parameters.js';
 
 /**
@@ -73,12 +74,18 @@ export interface AnswerInput {
 }
 
 /**
- * The answer that the simulator gives: markdown with characters of one to four bytes, naming the turn, the parameters and
- * a digest of the question, so that an answer can be told from every other one.
+ * The answer that the simulator gives: what `[answer]` has; JSON, to a question that tells a JSON Schema; else markdown with
+ * characters of one to four bytes, naming the turn, the parameters and a digest of the question, so that an answer can be told
+ * from every other one.
  */
 export function simulatedAnswer(input: AnswerInput): string {
   const directives = parseDirectives(input.text);
   if (directives.answer !== undefined) return directives.answer;
+  const answer = jsonAnswer(input.text) ?? proseAnswer(input);
+  return directives.minLength === undefined ? answer : lengthen(answer, directives.minLength);
+}
+
+function proseAnswer(input: AnswerInput): string {
   const hash = textHash(input.text);
   const first = hash % remarks.length;
   const second = (first + 1 + ((hash >>> 8) % (remarks.length - 1))) % remarks.length;
@@ -90,8 +97,7 @@ export function simulatedAnswer(input: AnswerInput): string {
   ];
   const names = Object.keys(input.parameterInputs ?? {}).sort();
   if (names.length > 0) parts.push(`Known: ${names.map((name) => describe(name, input.parameterInputs)).join(', ')}.`);
-  const answer = parts.join('\n\n');
-  return directives.minLength === undefined ? answer : lengthen(answer, directives.minLength);
+  return parts.join('\n\n');
 }
 
 /** Cuts before a surrogate pair rather than through it: half a pair is not UTF-8. */

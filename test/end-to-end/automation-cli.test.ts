@@ -292,7 +292,7 @@ steps:
 });
 
 describe('automation schedule', () => {
-  test('create, list, show, pause, resume, trigger, backfill and delete', async () => {
+  test('create, list, show, pause, resume, update, trigger, backfill and delete', async () => {
     const name = `nightly-${randomUUID()}`;
     const schedule = (...args: string[]) => run('schedule', ...args);
     const created = await schedule(
@@ -313,11 +313,23 @@ describe('automation schedule', () => {
     expect((await schedule('pause', name, '--note', 'holidays')).code).toBe(0);
     expect((await schedule('show', name)).stdout).toMatch(/state +paused\nnote +holidays/);
     expect((await schedule('resume', name)).code).toBe(0);
+    expect(await schedule('update', name, RELEASE, '--input', 'version=7')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining(
+        'it starts plan orders, and this one is called release; create a schedule for it',
+      ),
+    });
+    const updated = await schedule('update', name, ORDERS, '--input', 'regions=["south"]');
+    expect(updated.stderr).toMatch(
+      /^Schedule nightly-.* starts plan orders: 0 6 \* \* \* \(Europe\/Berlin\); next at 20.*\ninputs: \{"regions":\["south"\]\}, where it had \{"regions":\["north"\]\}$/m,
+    );
+    expect((await schedule('update', 'nowhere', ORDERS)).code).toBe(1);
     const triggered = await schedule('trigger', name);
     const id = triggered.stdout.trim();
     expect(id).toMatch(new RegExp(`^${name}-20`));
     expect((await run('watch', id)).code).toBe(0);
     expect(await shown(id)).toMatchObject({ schedule: name, plan: 'orders', live: { totals: { answered: 1 } } });
+    expect((await shown(id)).result?.output).toEqual([expect.stringContaining('What is late in south?')]);
     expect((await schedule('backfill', name, '--from', '2026-03-01T00:00Z', '--to', '2026-03-02T00:00Z')).code).toBe(0);
     const filled = `${name}-2026-03-01T05:00:00Z`;
     await until('it has run for that day', async () => {

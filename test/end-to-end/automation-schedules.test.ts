@@ -15,6 +15,7 @@ import {
   pauseAutomationSchedule,
   resumeAutomationSchedule,
   triggerAutomationSchedule,
+  updateAutomationSchedule,
 } from '../../src/client/index.js';
 import { MAIN_CONVERSATION, type Plan } from '../../src/protocol/plan.js';
 import { startRig, until, type Rig } from '../support/rig.js';
@@ -105,6 +106,7 @@ describe('createAutomationSchedule()', () => {
     ['a cron expression that is none', { cron: ['0 6 * *'] }, /Cannot create schedule test-.*0 6 \* \*|cron/i],
     ['a time zone that is none', { timeZone: 'Europe/Atlantis' }, /Atlantis/],
     ['an interval of nothing', { everyMs: 10 }, /every 10 ms: give at least 1000/],
+    ['a time zone of an interval', { everyMs: 60_000, timeZone: 'Europe/Berlin' }, /intervals have none/],
   ])('%s is refused', async (_, settings, message) => {
     const creating = create(settings);
     await expect(creating).rejects.toThrow(message);
@@ -135,6 +137,50 @@ test('a schedule is paused, goes on, and is deleted', async () => {
   expect((await describeAutomationSchedule(rig.client, name)).paused).toBe(false);
   await deleteAutomationSchedule(rig.client, name);
   await expect(describeAutomationSchedule(rig.client, name)).rejects.toBeInstanceOf(AutomationScheduleNotFoundError);
+});
+
+describe('updateAutomationSchedule()', () => {
+  const CHANGED: Plan = { ...PLAN, description: 'Reports more.', maxSteps: 7 };
+  const TIMES = { cron: ['0 6 * * 1-5'], everyMs: 5_400_000, timeZone: 'Europe/Berlin', jitterMs: 60_000 };
+  const started = async (name: string) =>
+    (await rig.client.client.schedule.getHandle(`automation/${name}`).describe()).action;
+
+  test('puts plan and inputs in the place of those of before, and leaves all else', async () => {
+    const name = await create({
+      ...{ ...TIMES, overlap: 'bufferOne', catchupWindowMs: 3_600_000, paused: true, note: 'holidays' },
+    });
+    const before = await describeAutomationSchedule(rig.client, name);
+    const elsewhere = { client: rig.client.client, taskQueue: 'another' };
+    await updateAutomationSchedule(elsewhere, name, { plan: CHANGED, inputs: { days: 2 }, source: 'moved.yaml' });
+    const after = await describeAutomationSchedule(rig.client, name);
+    expect(after).toEqual({ ...before, inputs: { days: 2 }, source: 'moved.yaml', nextRuns: expect.any(Array) });
+    expect(after.nextRuns).toHaveLength(before.nextRuns.length);
+    const action = await started(name);
+    expect(action).toMatchObject({
+      ...{ workflowId: `automation/${name}`, taskQueue: rig.taskQueue, workflowTaskTimeout: 5_000 },
+      args: [{ plan: CHANGED, inputs: { days: 2 }, agentRid: rig.simulator.agentRid }],
+      staticSummary: 'nightly: Reports more.',
+    });
+    await updateAutomationSchedule(rig.client, name, { plan: CHANGED, agentRid: 'ri.aip-agents..agent.1' });
+    const { source, ...again } = await describeAutomationSchedule(rig.client, name);
+    expect(source).toBeUndefined();
+    expect(again).toMatchObject({ inputs: {}, agentRid: 'ri.aip-agents..agent.1', paused: true, note: 'holidays' });
+  });
+
+  test('refuses a plan of another name, one without an agent, and a schedule that is not there', async () => {
+    const name = `test-${randomUUID()}`;
+    made.push(name);
+    const waiting: Plan = { ...PLAN, steps: [{ kind: 'wait', wait: { forMs: 1 } }] };
+    await createAutomationSchedule(rig.client, { name, plan: waiting, everyMs: 60_000 });
+    const updating = (plan: Plan) => updateAutomationSchedule(rig.client, name, { plan });
+    await expect(updating({ ...PLAN, name: 'weekly' })).rejects.toThrow(
+      `Cannot update schedule ${name}: it starts plan nightly, and this one is called weekly; create a schedule for it`,
+    );
+    await expect(updating(PLAN)).rejects.toThrow('Cannot start plan nightly without an agent: steps[0] names none');
+    await expect(updateAutomationSchedule(rig.client, 'nowhere', { plan: PLAN })).rejects.toBeInstanceOf(
+      AutomationScheduleNotFoundError,
+    );
+  });
 });
 
 test('trigger starts the plan now, as startAutomation would, and tells its id', async () => {

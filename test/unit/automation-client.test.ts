@@ -15,20 +15,30 @@ function unavailable(): ServiceError {
   return new ServiceError('Failed to describe workflow', { cause });
 }
 
-/** A look: Temporal does not answer; it has ended; so many events, with a worker or without. */
-type Look = 'away' | 'ended' | number | { events: number; workers: 0 };
+/**
+ * A look: Temporal does not answer; so that it shows only at last, as where the SDK tries again; only this call is slow; it has
+ * ended; so many events, with a worker or without.
+ */
+type Look = 'away' | 'silent' | 'slow' | 'ended' | number | { events: number; workers: 0 };
+
+/** Longer than a look may take before Temporal is asked whether it answers. */
+const LONG_MS = 2_500;
+const late = <T>(end: () => Promise<T>): Promise<T> =>
+  new Promise((resolve) => setTimeout(() => resolve(end()), LONG_MS));
 
 /** A Temporal that answers or fails, one look after the other; `asked` counts the queries. */
 function temporal(looks: readonly Look[]): { context: ClientContext; asked: () => number } {
   const left = [...looks];
   let workers = 1;
   let asked = 0;
+  let isAway = false;
   const handle = {
     describe: () => {
       const look = left.shift() ?? 'ended';
-      if (look === 'away') return Promise.reject(unavailable());
+      isAway = look === 'away' || look === 'silent';
+      if (isAway) return look === 'silent' ? late(() => Promise.reject(unavailable())) : Promise.reject(unavailable());
       workers = typeof look === 'object' ? 0 : 1;
-      return Promise.resolve({
+      const description = {
         type: 'automationWorkflow',
         workflowId: 'automation/n',
         runId: 'r',
@@ -39,7 +49,8 @@ function temporal(looks: readonly Look[]): { context: ClientContext; asked: () =
         memo: { automation: { plan: 'nightly' } },
         typedSearchAttributes: new TypedSearchAttributes([]),
         raw: {},
-      });
+      };
+      return look === 'slow' ? late(() => Promise.resolve(description)) : Promise.resolve(description);
     },
     query: () => Promise.resolve({ state: 'running', asked: ++asked }),
   };
@@ -50,7 +61,10 @@ function temporal(looks: readonly Look[]): { context: ClientContext; asked: () =
     workflow: { getHandle: () => handle },
     connection: { withDeadline, options: { address: 'localhost:7233' } },
     withDeadline,
-    workflowService: { describeTaskQueue: () => Promise.resolve({ pollers: workers === 0 ? [] : [poller()] }) },
+    workflowService: {
+      describeTaskQueue: () => Promise.resolve({ pollers: workers === 0 ? [] : [poller()] }),
+      getSystemInfo: () => (isAway ? Promise.reject(unavailable()) : Promise.resolve({})),
+    },
   };
   return { context: { client, taskQueue: 'q' } as unknown as ClientContext, asked: () => asked };
 }
@@ -69,6 +83,29 @@ describe('watchAutomation()', () => {
     expect(seen[1]).toMatchObject({ live: { state: 'running' }, plan: 'nightly' });
     expect(seen[1]?.outage).toBe('Temporal at localhost:7233 does not answer; trying again');
     expect(seen.at(-1)?.status).toBe('terminated');
+  });
+
+  test('tells of an outage while its call is still being tried again, and not of a call that is slow', async () => {
+    const { context } = temporal([3, 'silent', 'slow', 'ended']);
+    const seen: { outage: boolean; afterMs: number }[] = [];
+    let before = Date.now();
+    for await (const { outage } of watchAutomation(context, 'n', { intervalMs: 1 })) {
+      seen.push({ outage: outage !== undefined, afterMs: Date.now() - before });
+      before = Date.now();
+    }
+    expect(seen.map(({ outage }) => outage)).toEqual([false, true, true, false, false]);
+    expect(seen[1]?.afterMs).toBeLessThan(LONG_MS);
+  }, 20_000);
+
+  test('ends at once when it is aborted, also while a call is being tried again', async () => {
+    const { context } = temporal([3, 'silent']);
+    const stop = new AbortController();
+    const seen = [];
+    for await (const description of watchAutomation(context, 'n', { intervalMs: 1, signal: stop.signal })) {
+      seen.push(description.outage);
+      setTimeout(() => stop.abort(), 50);
+    }
+    expect(seen).toEqual([undefined]);
   });
 
   test('fails at once when Temporal does not even answer the first look', async () => {

@@ -368,6 +368,15 @@ describe('changeLines()', () => {
     expect(changeLines(look('running'), look('done'), { nowMs, program })).toEqual(['✓ Ask  12s']);
   });
 
+  test('tells once that Temporal does not answer, and that it does again', () => {
+    const away = look('running', { outage: 'Temporal does not answer; trying again' });
+    expect(changeLines(look('running'), away, { nowMs, program })).toEqual([
+      '… Temporal does not answer; trying again',
+    ]);
+    expect(changeLines(away, away, { nowMs, program })).toEqual([]);
+    expect(changeLines(away, look('done'), { nowMs, program })).toEqual(['… Temporal answers again', '✓ Ask  12s']);
+  });
+
   test('tells each reason for waiting and each approval once', () => {
     const waiting = look('running', { noWorker: 'no worker answers' });
     expect(changeLines(look('running'), waiting, { nowMs, program })).toEqual(['… no worker answers']);

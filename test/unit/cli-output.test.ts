@@ -258,6 +258,14 @@ describe('the progress of a batch', () => {
     ).toEqual([progress, progress]);
   });
 
+  test('tells at once that Temporal does not answer, and that it does again, where nobody watches', () => {
+    const pipe = new Collected();
+    const display = new BatchDisplay(pipe, false, () => 0);
+    const away = { ...progress, outage: 'Temporal does not answer; trying again' };
+    for (const one of [progress, away, away, progress]) display.update(one);
+    expect(pipe.text.trim().split('\n').slice(1)).toEqual([away.outage, 'Temporal answers again']);
+  });
+
   test('takes back its second line, and tells another state at once where nobody watches', () => {
     const [terminal, pipe] = [new Collected(true), new Collected()];
     const paused = { ...progress, state: 'paused', paused: { since: '2026-03-01T09:00:00.000Z' } } as const;

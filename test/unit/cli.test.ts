@@ -74,6 +74,11 @@ describe('what cannot be meant ends with exit code 2 and words on stderr', () =>
       ['automation', 'schedule', 'create', 'x', 'y'],
       /Say when to start it: --cron .*, or --every/,
     ],
+    [
+      'a time zone of an interval',
+      ['automation', 'schedule', 'create', 'x', 'y', '--every', '1h', '--time-zone', 'Europe/Berlin'],
+      /Leave --time-zone Europe\/Berlin out, or say when by --cron: --every has no time zone/,
+    ],
     ['no span', ['automation', 'schedule', 'backfill', 'x'], /Say from when on: --from 7d/],
     ['a span to come', ['automation', 'schedule', 'backfill', 'x', '--from', '2999-01-01T00:00Z'], /Mend --from/],
     ['a port that is none', ['simulator', '--port', '70000'], /Mend --port: "70000"/],

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { readPlan } from '../../src/plans/index.js';
-import { NOW, steps, testBroken } from '../support/broken-plan.js';
+import { faultText, readPlan } from '../../src/plans/index.js';
+import { faultsOf, NOW, steps, testBroken } from '../support/broken-plan.js';
 
 /** The steps begin in line 5. */
 const withInputs = (text: string): string =>
@@ -199,6 +199,50 @@ describe('readPlan() refuses names that mean nothing', () => {
       faults: [['5:37 steps[0].forEach', 'reads inputs.lest', 'did you mean "least"?', 'least']],
     },
   ]);
+});
+
+describe('a name that means nothing is one fault, at its first use', () => {
+  const yaml = `name: p
+inputs: { qestion: string }
+conversations: { main: { title: "{{ inputs.question }}" } }
+steps:
+  - ask: "{{ inputs.question }}, {{ inputs.question }}?"
+  - if: inputs.question = 'x'
+    then: [{ ask: "{{ inputs.reigon }}" }, { ask: "{{ inputs.reigon }}" }]
+output: inputs.question
+`;
+
+  test('which tells all others', () => {
+    const message = 'reads inputs.question, no input of the plan; did you mean "qestion"?';
+    const region = 'reads inputs.reigon, no input of the plan; declare it under inputs:, which has qestion';
+    expect(faultsOf(yaml)).toEqual([
+      {
+        ...{ path: 'conversations.main.title', line: 3, column: 37, message, suggestion: 'qestion' },
+        others: [
+          { path: 'steps[0].ask', line: 5, column: 14 },
+          { path: 'steps[0].ask', line: 5, column: 37 },
+          { path: 'steps[1].if', line: 6, column: 9 },
+          { path: 'output', line: 8, column: 9 },
+        ],
+      },
+      {
+        ...{ path: 'steps[1].then[0].ask', line: 7, column: 23, message: region },
+        others: [{ path: 'steps[1].then[1].ask', line: 7, column: 55 }],
+      },
+    ]);
+  });
+
+  test('and in words in which lines they are', () => {
+    const [first, second] = faultsOf(yaml).map((fault) => faultText('p.yaml', fault));
+    expect(first).toBe(
+      'p.yaml:3:37 conversations.main.title: reads inputs.question, no input of the plan; did you mean "qestion"? (4 more, in lines 5, 6 and 8)',
+    );
+    expect(second).toMatch(/ \(1 more, in line 7\)$/);
+  });
+
+  test('while other faults that read alike are told each', () => {
+    expect(faultsOf(steps('  - ask: "{{ }}"\n  - ask: "{{ }}"\n'))).toHaveLength(2);
+  });
 });
 
 describe('readPlan() takes expressions for what they are', () => {

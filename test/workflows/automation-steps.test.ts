@@ -132,7 +132,8 @@ describe('askJson', () => {
   });
 
   test('fails when no answer fits within its attempts', async () => {
-    const started = await run(rig, planOf([askJson('How many, {{ run.id }}?', NUMBER, { maxAttempts: 2 })]));
+    const schema = { ...NUMBER, $comment: '[answer]Some.' };
+    const started = await run(rig, planOf([askJson('How many, {{ run.id }}?', schema, { maxAttempts: 2 })]));
     expect(await started.failure()).toMatchObject({
       type: 'AnswerDoesNotFit',
       message: expect.stringMatching(/within 2 attempts: .*; tell the agent more plainly/),

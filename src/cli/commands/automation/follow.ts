@@ -2,6 +2,7 @@ import { type AipClient, type AutomationDescription, watchAutomation } from '../
 import { AutomationDisplay } from '../../automation-display.js';
 import { outputText } from '../../automation-text.js';
 import { type CliIo, EXIT } from '../../command.js';
+import { outageNews } from '../../outage-news.js';
 import { type Output, programName } from '../../output.js';
 
 /** What is followed. */
@@ -11,7 +12,7 @@ export interface Following {
   output: Output;
   io: CliIo;
   signal: AbortSignal;
-  /** Called for each look that shows something else; absent: it is shown on stderr. */
+  /** Called for each look; absent: it is shown on stderr. */
   tell?: (description: AutomationDescription) => void;
   intervalMs?: number;
 }
@@ -28,9 +29,14 @@ export async function follow({ aip, automationId, output, io, signal, tell, inte
   try {
     const pauses = intervalMs === undefined ? {} : { intervalMs };
     for await (const description of watchAutomation(aip, automationId, { signal, ...pauses })) {
+      const news = outageNews(last, description);
       last = description;
-      if (tell === undefined) display.update(description);
-      else tell(description);
+      if (tell === undefined) {
+        display.update(description);
+        continue;
+      }
+      if (news !== undefined) output.note(news);
+      tell(description);
     }
   } finally {
     display.end();

@@ -3,7 +3,7 @@ import { findAgentRid } from '../../../config.js';
 import { withAipClient } from '../../aip-client.js';
 import { command, JSON_OPTION, TEMPORAL_SETTINGS, UsageError } from '../../command.js';
 import { durationOption, repeated } from '../../option-values.js';
-import { localTime } from '../../output.js';
+import { scheduleLine } from '../../schedule-text.js';
 import { FILE_ARGUMENT, INPUT_OPTIONS, type InputOptions } from './automation-options.js';
 import { planToRun } from './plan-files.js';
 import { NAME_ARGUMENT, overlapOption } from './schedule-options.js';
@@ -23,8 +23,8 @@ export const createCommand = command<CreateOptions>({
   name: 'create',
   summary: 'start a plan at set times',
   description:
-    'Plan and inputs are checked, and kept by Temporal as they are now: for a changed file, delete the schedule and create it ' +
-    'again. Each run is an automation of its own, called <name>-<time>.\n' +
+    'Plan and inputs are checked, and kept by Temporal as they are now: `schedule update` puts a changed file in their place. ' +
+    'Each run is an automation of its own, called <name>-<time>.\n' +
     'Exit code: 0 it is created, 1 Temporal cannot be reached, 2 plan, inputs, times or usage must be mended, or the name is taken.',
   args: [NAME_ARGUMENT, FILE_ARGUMENT],
   options: [
@@ -34,7 +34,7 @@ export const createCommand = command<CreateOptions>({
       parse: repeated,
     },
     { flags: '--every <duration>', about: 'every so often, such as 1h or 30m', parse: durationOption('--every') },
-    { flags: '--time-zone <name>', about: 'of --cron, such as Europe/Berlin (UTC)' },
+    { flags: '--time-zone <name>', about: 'of --cron alone, such as Europe/Berlin (UTC)' },
     overlapOption('skip'),
     {
       flags: '--jitter <duration>',
@@ -64,6 +64,11 @@ export const createCommand = command<CreateOptions>({
     if (cron === undefined && every === undefined) {
       throw new UsageError("Say when to start it: --cron '0 6 * * *', or --every 1h");
     }
+    if (timeZone !== undefined && cron === undefined) {
+      throw new UsageError(
+        `Leave --time-zone ${timeZone} out, or say when by --cron: --every has no time zone, it counts from midnight UTC`,
+      );
+    }
     const start = await planToRun(path, options, { io, output });
     const agentRid = findAgentRid(sources);
     await withAipClient({ sources, output, signal }, async (aip) => {
@@ -81,11 +86,8 @@ export const createCommand = command<CreateOptions>({
         ...(note !== undefined && { note }),
       });
       const schedule = await describeAutomationSchedule(aip, name);
-      if (output.isJson) return output.json(schedule);
-      const [next] = schedule.nextRuns;
-      const first =
-        paused === true ? 'it is paused' : next === undefined ? 'it never starts' : `next at ${localTime(next)}`;
-      output.note(`Schedule ${name} starts plan ${schedule.plan}: ${schedule.when}; ${first}`);
+      if (output.isJson) output.json(schedule);
+      else output.note(scheduleLine(schedule));
     });
   },
 });

@@ -4,6 +4,7 @@ import { withAipClient } from '../../aip-client.js';
 import { BatchDisplay } from '../../batch-display.js';
 import { command, EXIT, JSON_OPTION, TEMPORAL_SETTINGS } from '../../command.js';
 import { durationOption } from '../../option-values.js';
+import { outageNews } from '../../outage-news.js';
 import { programName } from '../../output.js';
 import { ID_ARGUMENT } from './batch-options.js';
 
@@ -31,9 +32,14 @@ export const watchCommand = command<{ interval?: number }>({
       try {
         const pauses = options.interval === undefined ? {} : { intervalMs: options.interval };
         for await (const progress of watchBatch(aip, id, { signal, ...pauses })) {
+          const news = outageNews(last, progress);
           last = progress;
-          if (isJson) output.json(progress);
-          else display.update(progress);
+          if (!isJson) {
+            display.update(progress);
+            continue;
+          }
+          if (news !== undefined) output.note(news);
+          output.json(progress);
         }
       } finally {
         display.end();
