@@ -87,13 +87,10 @@ export class LaneTurns {
 
 type Answer = Pick<proto.temporal.api.workflowservice.v1.IDescribeTaskQueueResponse, 'versionsInfo'>;
 
-/** How long the task has waited that has done so longest, on any partition (milliseconds). */
+/** How long the task has waited that has done so longest, on any partition (milliseconds). Not their count: it may be too low, even 0. */
 function longestWaitMs({ versionsInfo }: Answer): number {
   const ages = Object.values(versionsInfo ?? {}).flatMap(({ typesInfo }) =>
-    Object.values(typesInfo ?? {}).map(({ stats }) => {
-      const age = Number(stats?.approximateBacklogCount ?? 0) > 0 ? stats?.approximateBacklogAge : undefined;
-      return optionalTsToMs(age) ?? 0;
-    }),
+    Object.values(typesInfo ?? {}).map(({ stats }) => optionalTsToMs(stats?.approximateBacklogAge) ?? 0),
   );
   return Math.max(0, ...ages);
 }

@@ -6,7 +6,7 @@ import { startRig, until, type Rig } from '../support/rig.js';
 
 let rig: Rig;
 beforeAll(async () => {
-  rig = await startRig({ worker: false, simulator: { answerLatencyMs: 200, limits: { concurrent: 2 } } });
+  rig = await startRig({ worker: false, simulator: { answerLatencyMs: 500, limits: { concurrent: 2 } } });
   await rig.startWorker({ limits: { maxConcurrentLanes: 2 } });
 });
 afterAll(() => rig.close());
@@ -19,9 +19,9 @@ async function submit(rows: number, concurrency: number): Promise<string> {
 }
 
 test('a batch that has all lanes of the worker holds up no other for longer than a turn', async () => {
-  // Its lanes have 40 s of work and more each: two at once of 200 ms.
+  // Its lanes have 100 s of work and more each: two at once of 500 ms.
   const long = await submit(800, 40);
-  await until('it is at work', () => Promise.resolve(rig.simulator.summary().totals.landed > 10), 20_000);
+  await until('it has all lanes', async () => (await batchProgress(rig.client, long)).running === 40);
   const short = await submit(6, 2);
   // How long that took is told by the rows of the long one that have ended.
   await until('the other has ended', async () => (await batchProgress(rig.client, short)).succeeded === 6, 150_000);
