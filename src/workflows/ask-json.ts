@@ -116,18 +116,22 @@ function placeOf(path: readonly unknown[] = []): string {
 
 function jsonSchemaCheck<T>(schema: JsonSchema) {
   const validator = usable(() => new Validator(schema, '2020-12', false));
-  return (value: unknown): Promise<{ json: T } | { reasons: string[] }> => {
-    const { valid, errors } = usable(() => validator.validate(value));
-    if (valid) return Promise.resolve({ json: value as T });
+  const hasPatterns = JSON.stringify(schema).includes('"pattern');
+  return async (value: unknown): Promise<{ json: T } | { reasons: string[] }> => {
+    // Evaluated when it is first needed: it takes milliseconds, which workflows without patterns need not pay.
+    const patterns = hasPatterns ? await import(/* webpackMode: "eager" */ './linear-patterns.js') : undefined;
+    const validate = () => validator.validate(value);
+    const { valid, errors } = usable(() => patterns?.withLinearPatterns(validate) ?? validate());
+    if (valid) return { json: value as T };
     // Those that only say that something below them is wrong come first.
     const innermost = errors.filter(({ keyword }) => !OUTER_KEYWORDS.has(keyword));
     const told = innermost.length > 0 ? innermost : errors;
-    return Promise.resolve({
+    return {
       reasons: told.map(({ instanceLocation, error }) => {
         const place = instanceLocation.replace(/^#/, '');
         return `${place === '' ? 'the whole answer' : place}: ${error}`;
       }),
-    });
+    };
   };
 }
 
@@ -145,9 +149,8 @@ const OUTER_KEYWORDS: ReadonlySet<string> = new Set(['properties', 'items', 'pre
 
 /** The JSON of an answer: whole, in a fence of markdown, or the first object or array in it. */
 export function parseJson(answer: string): { json: unknown } | { reasons: string[] } {
-  const fenced = /```(?:json)?\s*\n([\s\S]*?)\n\s*```/i.exec(answer)?.[1];
   let problem = 'it is empty';
-  for (const candidate of [answer, fenced, embedded(answer)]) {
+  for (const candidate of [answer, fenced(answer), embedded(answer)]) {
     if (candidate === undefined || candidate.trim() === '') continue;
     try {
       return { json: JSON.parse(candidate) as unknown };
@@ -156,6 +159,14 @@ export function parseJson(answer: string): { json: unknown } | { reasons: string
     }
   }
   return { reasons: [`the whole answer: is no JSON (${problem})`] };
+}
+
+/** What stands in the first fence of markdown. By lines: an answer may be nothing but line breaks, and very many. */
+function fenced(answer: string): string | undefined {
+  const lines = answer.split('\n').map((line) => line.trim());
+  const open = lines.findIndex((line) => /```(?:json)?$/i.test(line));
+  const close = lines.findIndex((line, index) => index > open && line.startsWith('```'));
+  return open < 0 || close < 0 ? undefined : lines.slice(open + 1, close).join('\n');
 }
 
 /** From the first brace or bracket to the last one of its kind. */

@@ -141,6 +141,29 @@ describe('askJson', () => {
     expect((await started.status()).totals.answered).toBe(2);
   });
 
+  test.each([
+    ['a text that its pattern tries for ever', `{"t": "${'a'.repeat(60)}!"}`],
+    ['a fence full of line breaks', '\n'.repeat(5_000)],
+  ])('fails, and not its worker, where the answer is %s', async (_, answer) => {
+    const schema = { type: 'object', properties: { t: { type: 'string', pattern: '^(a+)+$' } }, required: ['t'] };
+    const text = `What? [answer]\n${FENCE}json\n${answer}\n`;
+    expect(await failureOf(rig, planOf([askJson(text, schema, { maxAttempts: 1 })]))).toMatchObject({
+      type: 'AnswerDoesNotFit',
+    });
+  });
+
+  test('takes what fits a pattern, also one that looks ahead', async () => {
+    const schema = {
+      type: 'array',
+      items: { type: 'string', pattern: '^[A-Z]{2}-\\d+$' },
+      contains: { pattern: '^(?=A).*1' },
+    };
+    const plan = planOf([askJson(`Which? [answer]${FENCE}\n["AB-1", "CD-22"]\n${FENCE}`, schema, { id: 'ids' })], {
+      output: 'steps.ids.json',
+    });
+    expect(await outputOf(rig, plan)).toEqual(['AB-1', 'CD-22']);
+  });
+
   test('fails, and not its worker, with a schema that cannot be used', async () => {
     const started = await run(rig, planOf([askJson('[answer]5', { $ref: '#/$defs/none' })]));
     expect(await started.failure()).toMatchObject({
