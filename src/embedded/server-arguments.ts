@@ -22,6 +22,8 @@ const DYNAMIC_CONFIG = {
   'frontend.enableServerVersionCheck': false,
   // By as much a timer may come late, retries of activities too: a reserve for hosts whose clocks differ, 1 s by default.
   'history.timerProcessorMaxTimeShift': '10ms',
+  // So often it looks for tasks to hand out, 20 times a second by default: steps of a workflow, two looks each, would be 100 ms apart.
+  'history.transferProcessorMaxPollRPS': 500,
 };
 
 /** The arguments of `temporal` that run a server as described. */
