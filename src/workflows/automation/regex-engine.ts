@@ -57,9 +57,10 @@ export function regexEngine(spend: (parts: number) => void): new (regex: RegExp)
       let cost = 0;
       const onRead = () => {
         cost += this.#costOfRead;
-        if (cost < 1) return;
-        cost--;
-        spend(1);
+        const whole = Math.floor(cost);
+        if (whole === 0) return;
+        cost -= whole;
+        spend(whole);
       };
       this.#matcher = this.#regex.matcher(new CountedText(text, onRead) as unknown as string);
       return this.#matcher;
