@@ -49,7 +49,7 @@ const zones = folders.flatMap((folder) =>
     })),
 );
 
-const topFiles = ['worker', 'companions', 'plugin', 'plugin-bundle', 'plugin-config', 'index', 'config'];
+const topFiles = ['worker', 'companions', 'plugin', 'plugin-bundle', 'plugin-config', 'index', 'config', 'settings'];
 const typeOnly = (folder) => ({
   files: [`src/${folder}/**/*.ts`],
   rules: {
@@ -128,11 +128,11 @@ export default tseslint.config(
   ...folders.map(typeOnly),
   {
     files: ['src/**/*.ts'],
-    ignores: ['src/config.ts', 'src/cli/**', 'src/embedded/**'],
+    ignores: ['src/settings.ts', 'src/cli/**', 'src/embedded/**'],
     rules: {
       'no-restricted-properties': [
         'error',
-        { object: 'process', property: 'env', message: 'Only src/config.ts reads the environment.' },
+        { object: 'process', property: 'env', message: 'Only src/settings.ts reads the environment.' },
       ],
     },
   },

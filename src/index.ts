@@ -48,5 +48,6 @@ export { FAILURE_TYPES } from './protocol/failures.js';
 export type { FailureClass, FailureDetails, FailureType } from './protocol/failures.js';
 export { SEARCH_ATTRIBUTE_TYPES, searchAttributeKeys } from './protocol/search-attributes.js';
 export { DEFAULT_TASK_QUEUE } from './protocol/task-queues.js';
-export { ConfigError, environment, loadTemporalConfig, loadWorkerConfig } from './config.js';
+export { loadTemporalConfig, loadWorkerConfig } from './config.js';
+export { ConfigError, environment } from './settings.js';
 export type { FoundryConfig, FoundryCredentials, WorkerConfig, WorkerLimits } from './config.js';

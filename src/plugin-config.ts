@@ -1,14 +1,6 @@
 import type { ApprovalHook } from './activities/index.js';
-import {
-  type AgentsConfig,
-  ConfigError,
-  type Environment,
-  type Flags,
-  loadAgentsConfig,
-  SETTINGS,
-  type SettingName,
-  type WorkerLimits,
-} from './config.js';
+import { type AgentsConfig, loadAgentsConfig, type WorkerLimits } from './config.js';
+import { ConfigError, type Environment, type Flags, SETTINGS, type SettingName } from './settings.js';
 
 /** Where Foundry is, and one way to sign in. What is not given comes from the environment. */
 export interface FoundryOptions {

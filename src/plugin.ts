@@ -11,7 +11,8 @@ import type {
 import { SearchAttributesMissingError } from './client/errors.js';
 import { ensureSearchAttributes } from './client/search-attributes.js';
 import type * as companionsModule from './companions.js';
-import { environment, identityOf, loadTemporalConfig } from './config.js';
+import { identityOf, loadTemporalConfig } from './config.js';
+import { environment } from './settings.js';
 import { checkBundle, withOurWorkflows } from './plugin-bundle.js';
 import { type AipAgentsPluginOptions, pluginConfig } from './plugin-config.js';
 import { DEFAULTS } from './protocol/defaults.js';

@@ -1,6 +1,6 @@
 import { AipClient } from '../client/index.js';
 import { findAgentRid, loadTemporalConfig } from '../config.js';
-import type { Sources } from '../config.js';
+import type { Sources } from '../settings.js';
 import type { Output } from './output.js';
 
 /**

@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import type { Environment, SettingName, Sources } from '../config.js';
+import type { Environment, SettingName, Sources } from '../settings.js';
 import type { Output } from './output.js';
 
 /** What a command reads from and writes to; tests bring their own. */

@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { slowText, type Ledger, type LedgerSummary } from '../simulator/index.js';
-import { environment } from '../config.js';
+import { environment } from '../settings.js';
 import type { DevState } from './dev-state.js';
 import type { Output } from './output.js';
 

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { DevDefaults } from '../config.js';
+import type { DevDefaults } from '../settings.js';
 
 const devState = z.object({
   /** Process of the `dev` that wrote it. */

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { environment } from '../config.js';
+import { environment } from '../settings.js';
 import type { CliIo } from './command.js';
 import { keepHeapLean } from './lean-heap.js';
 import { runCli } from './run-cli.js';

@@ -10,8 +10,9 @@ import {
   InvalidMessageError,
 } from '../client/index.js';
 import { BatchInputError } from '../protocol/batch.js';
-import type { Flags, SettingName, Sources } from '../config.js';
-import { ConfigError, devInUse, loadDataDir, SETTINGS } from '../config.js';
+import type { Flags, SettingName, Sources } from '../settings.js';
+import { devInUse, loadDataDir } from '../config.js';
+import { ConfigError, SETTINGS } from '../settings.js';
 import { MetricsAddressError } from '../metrics/metrics-server.js';
 import type { CliIo, CommandDefinition, OptionDefinition } from './command.js';
 import { EXIT, UsageError } from './command.js';

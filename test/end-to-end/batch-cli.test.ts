@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Environment } from '../../src/config.js';
+import type { Environment } from '../../src/settings.js';
 import { cli, startCli, type CliResult } from '../support/cli-io.js';
 import { startRig, until, type Rig } from '../support/rig.js';
 import { temporalServer } from '../support/temporal-server.js';

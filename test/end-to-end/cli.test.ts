@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Environment } from '../../src/config.js';
+import type { Environment } from '../../src/settings.js';
 import { cli, startCli, type CliResult } from '../support/cli-io.js';
 import { startRig, until, type Rig } from '../support/rig.js';
 import { temporalServer } from '../support/temporal-server.js';

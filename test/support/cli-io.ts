@@ -1,7 +1,7 @@
 import { PassThrough, Readable, Writable } from 'node:stream';
 import type { CliIo } from '../../src/cli/command.js';
 import { runCli } from '../../src/cli/run-cli.js';
-import type { Environment } from '../../src/config.js';
+import type { Environment } from '../../src/settings.js';
 
 /** A command line that runs in this process. */
 export interface CliRun {

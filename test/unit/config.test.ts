@@ -2,9 +2,8 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import type { DevDefaults, Environment, Flags } from '../../src/config.js';
+import type { DevDefaults, Environment, Flags } from '../../src/settings.js';
 import {
-  ConfigError,
   findAgentRid,
   loadAgentRid,
   loadFoundryConfig,
@@ -12,6 +11,7 @@ import {
   loadTemporalConfig,
   loadWorkerConfig,
 } from '../../src/config.js';
+import { ConfigError } from '../../src/settings.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'aip-config-'));
 const tokenFile = join(folder, 'token');

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { ConfigError, type Environment } from '../../src/config.js';
+import { ConfigError, type Environment } from '../../src/settings.js';
 import { type AipAgentsPluginOptions, pluginConfig } from '../../src/plugin-config.js';
 
 const ENVIRONMENT = { FOUNDRY_URL: 'https://env.example', FOUNDRY_TOKEN: 'of-env' };

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { LogLevel } from '@temporalio/worker';
-import type { FoundryConfig, Sources } from '../../config.js';
+import type { FoundryConfig } from '../../config.js';
+import type { Sources } from '../../settings.js';
 import { findAgentRid, loadDataDir, loadFoundryConfig, loadTaskQueue, loadWorkerLimits } from '../../config.js';
 import { PortTakenError, startTemporalServer, type TemporalServer } from '../../embedded/index.js';
 import { SEARCH_ATTRIBUTE_TYPES } from '../../protocol/search-attributes.js';

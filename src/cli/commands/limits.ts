@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { loadAgentRid, type Sources } from '../../config.js';
+import { loadAgentRid } from '../../config.js';
+import type { Sources } from '../../settings.js';
 import { closeAgent, describeLimits, listLimits, openAgent, setLimits } from '../../client/index.js';
 import { ALL_AGENTS } from '../../protocol/limits.js';
 import { withAipClient } from '../aip-client.js';
