@@ -363,18 +363,21 @@ describe('continue-as-new', () => {
 });
 
 test('a failure for good while the exchange may run at the agent ends it there, too', async () => {
+  const handle = conversation();
+  const { sessionRid } = await handle.ask('First');
+  const match = { sessionRid: sessionRid! };
   rig.simulator.setFaults([
-    { operation: 'streamingContinue', times: 1, fault: { kind: 'status', status: 502, lands: true } },
+    { operation: 'streamingContinue', match, times: 1, fault: { kind: 'status', status: 502, lands: true } },
     {
       operation: 'getSessionTrace',
-      times: 1,
+      match,
       fault: { kind: 'error', errorName: 'TracePermissionDenied', status: 403 },
     },
   ]);
-  const outcome = await conversation().ask('[takes 30000ms] Lost from sight?');
+  const outcome = await handle.ask('[takes 30000ms] Lost from sight?');
   rig.simulator.setFaults([]);
   expect(outcome).toMatchObject({ status: 'failed', sends: 1, error: { errorName: 'TracePermissionDenied' } });
-  expect(inLedger(outcome.sessionRid).map(({ status }) => status)).toEqual(['cancelled']);
+  expect(inLedger(outcome.sessionRid).map(({ status }) => status)).toEqual(['landed', 'cancelled']);
 });
 
 describe('what is sent by hand', () => {
