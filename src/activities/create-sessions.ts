@@ -3,6 +3,7 @@ import type { Context } from '@temporalio/activity';
 import type { CreateSessionsInput, CreateSessionsProgress, CreateSessionsResult } from '../protocol/activities.js';
 import { endOfLeftRows } from '../protocol/batch.js';
 import { DEFAULTS } from '../protocol/defaults.js';
+import type { AcquireInput, Wait } from '../governor/index.js';
 import type { Flow } from '../protocol/limits.js';
 import type { ExchangeError } from '../protocol/exchange.js';
 import {
@@ -15,11 +16,14 @@ import {
 } from './exchange-failure.js';
 import { startHeartbeat } from './heartbeat.js';
 import type { LaneDependencies } from './lane-activities.js';
+import { limitWords } from './limit-words.js';
 import { handedBack, stopAction } from './stop-action.js';
 import { sleep } from './sleep.js';
 
 type Opened = CreateSessionsResult['sessions'][number];
 type Row = CreateSessionsInput['rows'][number];
+/** What calls wait for at the governor. */
+type Waits = Set<Wait>;
 type SessionDependencies = Pick<LaneDependencies, 'api' | 'governor'>;
 
 /** The body of `createSessions`: a pool that opens one session per row. */
@@ -31,7 +35,8 @@ export async function createSessions(
   const earlier = context.info.heartbeatDetails as CreateSessionsProgress | undefined;
   const sessions: (Opened | null)[] = input.rows.map((_, position) => earlier?.sessions[position] ?? null);
   const beatMs = DEFAULTS.heartbeatThrottleMs.batch;
-  const heartbeat = startHeartbeat(context, beatMs, (): CreateSessionsProgress => ({ sessions }));
+  const waits: Waits = new Set();
+  const heartbeat = startHeartbeat(context, beatMs, (): CreateSessionsProgress => ({ sessions, ...toldOf(waits) }));
   // An agent that refuses one session for good refuses them all: asking 200 times helps nobody.
   const refusals = new Map<string, ExchangeError>();
   const rows = input.rows.entries();
@@ -52,7 +57,7 @@ export async function createSessions(
         sessions[position] = { error: refusal };
         continue;
       }
-      const opened = await openSession(dependencies, row, flow, signal);
+      const opened = await openSession(dependencies, row, flow, waits, signal);
       if ('sessionRid' in opened) {
         sessions[position] = opened;
       } else {
@@ -82,13 +87,14 @@ async function openSession(
   dependencies: SessionDependencies,
   row: Row,
   flow: Flow,
+  waits: Waits,
   signal: AbortSignal,
 ): Promise<{ sessionRid: string } | { error: ExchangeError; isFinal: boolean }> {
   const memory = newExchangeMemory();
   for (;;) {
     signal.throwIfAborted();
     try {
-      const sessionRid = await openOnce(dependencies, row, flow, signal);
+      const sessionRid = await openOnce(dependencies, row, flow, waits, signal);
       if (row.title !== undefined) await setTitle(dependencies, row.agentRid, sessionRid, row.title, signal);
       return { sessionRid };
     } catch (error) {
@@ -108,10 +114,11 @@ async function openOnce(
   { api, governor }: SessionDependencies,
   row: Row,
   flow: Flow,
+  waits: Waits,
   signal: AbortSignal,
 ): Promise<string> {
   const { agentRid, agentVersion } = row;
-  const permit = await governor.acquire({ agentRid, kind: 'session', priority: 'batch', flow, signal });
+  const permit = await acquire(governor, { agentRid, flow, signal }, waits);
   try {
     const { rid } = await api.createSession({ agentRid, ...(agentVersion !== undefined && { agentVersion }), signal });
     permit.release('ok');
@@ -120,6 +127,35 @@ async function openOnce(
     permit.release(isRefusedByLimit(error) ? 'refused' : 'other', retryAfterMsOf(error));
     throw error;
   }
+}
+
+/** Its wait for the governor is among `waits` meanwhile. */
+async function acquire(
+  governor: LaneDependencies['governor'],
+  call: Pick<AcquireInput, 'agentRid' | 'flow' | 'signal'>,
+  waits: Waits,
+) {
+  let told: Wait | undefined;
+  const tell = (wait?: Wait) => {
+    if (told !== undefined) waits.delete(told);
+    if (wait !== undefined) waits.add(wait);
+    told = wait;
+  };
+  try {
+    return await governor.acquire({ ...call, kind: 'session', priority: 'batch', onWait: (wait) => tell({ ...wait }) });
+  } finally {
+    tell();
+  }
+}
+
+/** Of several the first: one at a time is enough to tell why nothing moves. */
+function toldOf([wait]: Waits): Pick<CreateSessionsProgress, 'waitingFor' | 'waitingUntil'> {
+  if (wait === undefined) return {};
+  const { untilMs } = wait;
+  return {
+    waitingFor: limitWords(wait),
+    ...(untilMs !== undefined && { waitingUntil: new Date(untilMs).toISOString() }),
+  };
 }
 
 async function setTitle(

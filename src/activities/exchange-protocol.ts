@@ -9,7 +9,7 @@
  * 4. An abort by the caller's signal touches nothing at the agent: who aborts decides what happens there (`cancel`).
  */
 import type { AgentsApi } from '../agents-api/client.js';
-import type { Governor } from '../governor/governor.js';
+import type { Governor, Wait } from '../governor/index.js';
 import type { CancelExchangeResult } from '../protocol/activities.js';
 import { LIMITS } from '../protocol/defaults.js';
 import { API_ERRORS, type FailureClass } from '../protocol/failures.js';
@@ -29,6 +29,7 @@ import { ExchangeHeldBack, type ExchangeHooks, type ExchangeRequest, type FoundE
 import { createExchangeSearch, createPatientSearch } from './exchange-search.js';
 import { createExchangeSend, UnreadContentError } from './exchange-send.js';
 import { createFollowBounds } from './follow-bounds.js';
+import { limitWords } from './limit-words.js';
 import { unlessHeld } from './holdable.js';
 import { ProgressReport } from './progress-report.js';
 import { sleep } from './sleep.js';
@@ -81,16 +82,6 @@ const MOST_LOST_IN_A_TRY = 2;
 
 /** How long an aborted call keeps its place when nobody cancels it (milliseconds). */
 const LEFT_BEHIND_MS = 5_000;
-
-/** What the governor's reasons for waiting mean to people. */
-const LIMIT_WORDS: Readonly<Record<string, string>> = {
-  paused: 'the agent, which asked to slow down',
-  rate: 'the rate limit of the agent',
-  concurrency: 'the limit of exchanges at once with the agent',
-  ceiling: 'the ceiling that is set for the agent',
-  closed: 'the agent, which an operator has closed',
-  foundry: 'the ceiling of all calls to Foundry',
-};
 
 /** @param now Milliseconds since the epoch. */
 export function createExchangeProtocol(deps: {
@@ -175,8 +166,7 @@ export function createExchangeProtocol(deps: {
     isUnaccounted: boolean,
   ): Promise<FoundExchange | Undecided> {
     const { agentRid, priority, flow } = request;
-    const onWait = ({ reason, untilMs }: { reason: string; untilMs?: number }) =>
-      report.waiting(LIMIT_WORDS[reason] ?? reason, untilMs);
+    const onWait = (wait: Wait) => report.waiting(limitWords(wait), wait.untilMs);
     const permit = await unlessHeld(hooks.signal, hooks.hold, (signal) =>
       governor.acquire({ agentRid, priority, flow, signal, onWait }),
     );

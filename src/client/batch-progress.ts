@@ -287,6 +287,7 @@ function laneProgress({ activityType, heartbeat }: PendingActivity): LaneProgres
     : undefined;
 }
 
+/** Of its lanes, or of the opening of its sessions. */
 function waitOfLanes(
   lanes: readonly PendingActivity[],
 ): Pick<BatchProgress, 'waitingFor' | 'waitingUntil'> | undefined {
@@ -296,11 +297,8 @@ function waitOfLanes(
     if (wait !== undefined) {
       return { waitingFor: wait.reason, ...(wait.until !== undefined && { waitingUntil: wait.until.toISOString() }) };
     }
-    const progress = laneProgress(lane);
-    if (progress?.waitingFor !== undefined) {
-      const { waitingFor, waitingUntil } = progress;
-      return { waitingFor, ...(waitingUntil !== undefined && { waitingUntil }) };
-    }
+    const { waitingFor, waitingUntil } = (lane.heartbeat ?? {}) as Partial<LaneProgress>;
+    if (waitingFor !== undefined) return { waitingFor, ...(waitingUntil !== undefined && { waitingUntil }) };
   }
   return undefined;
 }

@@ -156,6 +156,10 @@ export interface CreateSessionsResult {
 /** Heartbeat details of `createSessions`: a retry opens only those that are `null`. */
 export interface CreateSessionsProgress {
   sessions: (CreateSessionsResult['sessions'][number] | null)[];
+  /** In words, while calls wait: what for. */
+  waitingFor?: string;
+  /** ISO 8601. */
+  waitingUntil?: string;
 }
 
 /** Input of `deleteSessions`. */

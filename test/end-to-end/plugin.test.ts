@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { NativeConnection } from '@temporalio/worker';
-import { AipClient, runBatch } from '../../src/client/index.js';
+import { AipClient, decideInWorkflow, runBatch } from '../../src/client/index.js';
 import { connectToTemporal } from '../../src/client/connection.js';
 import { startTemporalServer } from '../../src/embedded/index.js';
 import type { ApprovalNotice } from '../../src/protocol/automation.js';
-import { decideUpdate } from '../../src/protocol/automation.js';
 import { DEFAULTS } from '../../src/protocol/defaults.js';
 import { SEARCH_ATTRIBUTE_TYPES } from '../../src/protocol/search-attributes.js';
 import { answering, pluginOf, startExample, startUsersWorker, type UsersWorker } from '../support/plugin-stage.js';
@@ -62,10 +61,11 @@ describe('the example', () => {
       until(`somebody is told of ${approvalId}`, () =>
         notices.some((notice) => notice.workflowId === handle.workflowId && notice.approval.approvalId === approvalId),
       );
-    const decide = (decision: 'approve' | 'reject', comment?: string) => {
-      const input = { decision, by: 'Ann', ...(comment !== undefined && { comment }) };
-      return handle.executeUpdate(decideUpdate, { args: [input] });
-    };
+    const decide = (decision: 'approve' | 'reject', comment?: string) =>
+      decideInWorkflow(rig.client, handle.workflowId, {
+        ...{ decision, by: 'Ann' },
+        ...(comment !== undefined && { comment }),
+      });
     await told('draft-1');
     await decide('reject', 'shorter, please');
     await told('draft-2');
