@@ -298,7 +298,10 @@ function waitOfLanes(
       return { waitingFor: wait.reason, ...(wait.until !== undefined && { waitingUntil: wait.until.toISOString() }) };
     }
     const { waitingFor, waitingUntil } = (lane.heartbeat ?? {}) as Partial<LaneProgress>;
-    if (waitingFor !== undefined) return { waitingFor, ...(waitingUntil !== undefined && { waitingUntil }) };
+    if (waitingFor === undefined) continue;
+    // Heartbeats are some seconds old: a time that has passed says nothing.
+    const isToCome = waitingUntil !== undefined && Date.parse(waitingUntil) > Date.now();
+    return { waitingFor, ...(isToCome && { waitingUntil }) };
   }
   return undefined;
 }

@@ -31,14 +31,19 @@ const subjectOf = (options: { allAgents?: boolean }, sources: Sources): string =
 /** Shown in messages. */
 const nameOf = (agentRid: string): string => (agentRid === ALL_AGENTS ? 'all agents' : `agent ${agentRid}`);
 
+/** A ceiling, or that there is to be none: commander makes an empty text of `null`. */
+type CeilingOption = number | 'none';
+
 /** Reads a ceiling: a whole number from 1, or `none`. */
 const ceilingOption =
   (name: string) =>
-  (text: string): number | null => {
-    if (text === 'none') return null;
+  (text: string): CeilingOption => {
+    if (text === 'none') return text;
     if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
     throw new UsageError(`Mend ${name}: "${text}" is neither a whole number from 1 to 9999999 nor "none"`);
   };
+
+const ceilingOf = (option: CeilingOption): number | null => (option === 'none' ? null : option);
 
 const showCommand = command<{ watch?: boolean; allAgents?: boolean }>({
   name: 'show',
@@ -80,7 +85,7 @@ const listCommand = command({
   },
 });
 
-const setCommand = command<{ maxConcurrency?: number | null; maxPerMinute?: number | null; allAgents?: boolean }>({
+const setCommand = command<{ maxConcurrency?: CeilingOption; maxPerMinute?: CeilingOption; allAgents?: boolean }>({
   name: 'set',
   summary: 'set ceilings for an agent, for all workers of the task queue together',
   description:
@@ -111,8 +116,8 @@ const setCommand = command<{ maxConcurrency?: number | null; maxPerMinute?: numb
     const agentRid = subjectOf(options, sources);
     await withAipClient({ sources, output, signal }, async (aip) => {
       const isHeard = await setLimits(aip, agentRid, {
-        ...(maxConcurrency !== undefined && { maxConcurrency }),
-        ...(maxPerMinute !== undefined && { maxPerMinute }),
+        ...(maxConcurrency !== undefined && { maxConcurrency: ceilingOf(maxConcurrency) }),
+        ...(maxPerMinute !== undefined && { maxPerMinute: ceilingOf(maxPerMinute) }),
       });
       tell(output, isHeard, `Set the ceilings of ${nameOf(agentRid)}`);
     });
