@@ -248,6 +248,17 @@ describe('as a process', () => {
     return { child, written, exited };
   }
 
+  /** Where the Temporal CLI is found. */
+  function cliHome(): Record<string, string> {
+    const cliPath = process.env['TEMPORAL_CLI'];
+    return cliPath === undefined ? { HOME: process.env['HOME'] ?? '' } : { TEMPORAL_CLI: cliPath };
+  }
+
+  function startDev(directory: string) {
+    const ports = ['--temporal-port', '0', '--ui-port', '0', '--simulator-port', '0'];
+    return program(['dev', '--json', ...ports], directory, cliHome());
+  }
+
   test('exit codes reach the shell', async () => {
     expect(await program(['--version'], folder()).exited).toBe(0);
     expect(await program(['nonsense'], folder()).exited).toBe(2);
@@ -255,10 +266,7 @@ describe('as a process', () => {
 
   test('dev starts everything, tells it to the commands of its directory, and leaves nothing at Ctrl-C', async () => {
     const directory = folder();
-    const cliPath = process.env['TEMPORAL_CLI'];
-    const extra = cliPath === undefined ? { HOME: process.env['HOME'] ?? '' } : { TEMPORAL_CLI: cliPath };
-    const ports = ['--temporal-port', '0', '--ui-port', '0', '--simulator-port', '0'];
-    const dev = program(['dev', '--json', ...ports], directory, extra);
+    const dev = startDev(directory);
     try {
       await until('dev is ready', () => dev.written.stdout.includes('\n') || dev.child.exitCode !== null, 60_000);
       const state = parsed(dev.written.stdout) as { uiUrl: string };
@@ -266,12 +274,28 @@ describe('as a process', () => {
       const ask = await cli(['ask', 'Where is it?'], { env: { AIP_DATA_DIR: join(directory, '.aip-temporal') } });
       expect(ask.stderr).toContain('Using the `aip-temporal dev`');
       expect(ask).toMatchObject({ code: 0, stdout: expect.stringContaining('**Answer 1**') });
-      const second = await program(['dev'], directory, extra).exited;
+      const second = await program(['dev'], directory, cliHome()).exited;
       expect(second).toBe(2);
       dev.child.kill('SIGINT');
       expect(await dev.exited).toBe(0);
       await expect(fetch(state.uiUrl)).rejects.toThrow();
       expect(existsSync(join(directory, '.aip-temporal', 'dev.json'))).toBe(false);
+    } finally {
+      dev.child.kill('SIGKILL');
+    }
+  }, 120_000);
+
+  test('dev that loses its Temporal server says so, and stops', async () => {
+    const directory = folder();
+    const dev = startDev(directory);
+    try {
+      await until('dev is ready', () => dev.written.stdout.includes('\n') || dev.child.exitCode !== null, 60_000);
+      const note = readFileSync(join(directory, '.aip-temporal', 'server.json'), 'utf8');
+      process.kill((JSON.parse(note) as { pid: number }).pid, 'SIGKILL');
+      expect(await dev.exited).toBe(1);
+      expect(dev.written.stderr).toContain(
+        'The Temporal server ended by itself (SIGKILL); start `aip-temporal dev` again',
+      );
     } finally {
       dev.child.kill('SIGKILL');
     }

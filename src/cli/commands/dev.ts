@@ -1,9 +1,10 @@
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { LogLevel } from '@temporalio/worker';
 import type { FoundryConfig } from '../../config.js';
 import type { Sources } from '../../settings.js';
 import { findAgentRid, loadDataDir, loadFoundryConfig, loadTaskQueue, loadWorkerLimits } from '../../config.js';
-import { PortTakenError, startTemporalServer, type TemporalServer } from '../../embedded/index.js';
+import { PortTakenError, type ServerExit, startTemporalServer, type TemporalServer } from '../../embedded/index.js';
 import { SEARCH_ATTRIBUTE_TYPES } from '../../protocol/search-attributes.js';
 import { startSimulator, type Simulator, type SimulatorOptions } from '../../simulator/index.js';
 import { command, EXIT, FOUNDRY_SETTINGS, JSON_OPTION, UsageError, wholeNumber } from '../command.js';
@@ -62,16 +63,22 @@ export const devCommand = command<DevOptions>({
       );
     }
     const stack = new Stack(output);
+    let isReady = false;
     try {
       const state = await startAll(options, sources, dataDir, output, stack);
       if (output.isJson) output.json(state);
       else output.result(readyText(state, dataDir, programName(io.env)));
+      isReady = true;
       const stopped = signal.aborted ? Promise.resolve('signal') : once(signal, 'abort').then(() => 'signal');
-      if ((await Promise.race([stopped, ...stack.failures])) === 'signal') output.note('\nStopping …');
-      return EXIT.ok;
-    } finally {
-      await stack.stopAll();
+      await Promise.race([stopped, ...stack.failures]);
+      output.note('\nStopping …');
+    } catch (error) {
+      if (isReady) output.note('\nStopping, as it cannot go on …');
+      await stack.stopAll(FAILED_PATIENCE_MS);
+      throw error;
     }
+    await stack.stopAll();
+    return EXIT.ok;
   },
 });
 
@@ -83,6 +90,12 @@ function portOption(flag: string, about: string, usual: number) {
   };
 }
 
+/** How long each part may take to stop when one of them has failed (milliseconds). */
+const FAILED_PATIENCE_MS = 5_000;
+
+const howItEnded = ({ code, signal, lastLog }: ServerExit): string =>
+  signal ?? [`exit code ${code}`, ...lastLog.slice(-1)].join(': ');
+
 /** What runs, to be stopped in the reverse order of its start. */
 class Stack {
   private readonly stops: { what: string; stop: () => Promise<void> }[] = [];
@@ -91,20 +104,28 @@ class Stack {
 
   constructor(private readonly output: Output) {}
 
-  push(what: string, stop: () => Promise<void>, ended?: Promise<unknown>): void {
+  /** @param ended When it ends by itself: how, in words. */
+  push(what: string, stop: () => Promise<void>, ended?: Promise<string | void>): void {
     this.stops.push({ what, stop });
     if (ended === undefined) return;
-    const failure = ended.then((reason: unknown): never => {
-      throw new Error(`The ${what} ended by itself${reason === undefined ? '' : `: ${JSON.stringify(reason)}`}`);
+    const failure = ended.then((how): never => {
+      const reason = how === undefined ? '' : ` (${how})`;
+      throw new Error(
+        `The ${what} ended by itself${reason}; start \`aip-temporal dev\` again, it goes on with what there is`,
+      );
     });
     failure.catch(() => undefined); // It ends for good when we stop it.
     this.failures.push(failure);
   }
 
-  async stopAll(): Promise<void> {
+  /** @param patienceMs For each: without Temporal, a worker does not come to its end. */
+  async stopAll(patienceMs?: number): Promise<void> {
     for (const { what, stop } of this.stops.reverse()) {
       try {
-        await stop();
+        const stopped = stop();
+        await (patienceMs === undefined
+          ? stopped
+          : Promise.race([stopped, delay(patienceMs, undefined, { ref: false })]));
       } catch (error) {
         this.output.error(`Could not stop the ${what}: ${String(error)}`);
       }
@@ -128,7 +149,7 @@ async function startAll(
     );
   }
   const server = await startServer(options, dataDir, output);
-  stack.push('Temporal server', () => server.stop(), server.exited);
+  stack.push('Temporal server', () => server.stop(), server.exited.then(howItEnded));
   const simulator = options.simulator ? await startOnUsualPort(options) : undefined;
   if (simulator !== undefined) stack.push('simulator', () => simulator.close());
   const foundry: FoundryConfig = foundryConfig ?? simulatorConfig(simulator);
