@@ -123,9 +123,7 @@ class Stack {
     for (const { what, stop } of this.stops.reverse()) {
       try {
         const stopped = stop();
-        await (patienceMs === undefined
-          ? stopped
-          : Promise.race([stopped, delay(patienceMs, undefined, { ref: false })]));
+        await (patienceMs === undefined ? stopped : Promise.race([stopped, delay(patienceMs)]));
       } catch (error) {
         this.output.error(`Could not stop the ${what}: ${String(error)}`);
       }
