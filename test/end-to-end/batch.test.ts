@@ -217,7 +217,7 @@ describe('a batch', () => {
   });
 
   test('asks again in a new session when one has expired before its row was begun', async () => {
-    stage.rig.simulator.changeSettings({ answerLatencyMs: 400 });
+    stage.rig.simulator.changeSettings({ answerLatencyMs: 5_000 });
     const batch = submission(questions(12), { concurrency: 2 });
     const outcomes = new Outcomes();
     const running = runBatch(stage.rig.client, batch, outcomes);
@@ -227,6 +227,7 @@ describe('a batch', () => {
     for (const sessionRid of await sessionsOf(batch.batchId)) {
       if (!open.has(sessionRid)) stage.rig.simulator.expireSession(sessionRid);
     }
+    stage.rig.simulator.changeSettings({ answerLatencyMs: 400 });
     expect((await running).counts.succeeded).toBe(12);
     expect(totals().landed).toBe(12);
     expect(totals().sessionsCreated).toBeGreaterThan(12);

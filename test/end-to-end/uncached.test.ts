@@ -187,7 +187,7 @@ describe('with nothing cached, a batch', () => {
   });
 
   test('that is cancelled delivers what was answered, and ends what runs', async () => {
-    const batch = await batchOf(2, 12, '[takes 700ms] Cancelled?', 2);
+    const batch = await batchOf(2, 12, '[takes 2s] Cancelled?', 2);
     await until('some are answered', () => landedOf(batch.batchId) >= 2);
     await cancelBatch(rig.client, batch.batchId);
     const outcomes: RowOutcome[] = [];

@@ -159,7 +159,7 @@ describe('with a worker', () => {
     const asked = handle.ask(text).catch((error: unknown) => error);
     await until('it runs', isAnswering(text));
     await handle.terminate();
-    await until('the agent was told', () => statusesOf(text).join() === 'cancelled', 10_000);
+    await until('the agent was told', () => statusesOf(text).join() === 'cancelled');
     expect(await asked).toBeInstanceOf(Error);
   });
 
