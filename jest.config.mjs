@@ -15,7 +15,7 @@ export default {
   },
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   // Much of what the suites do is waiting: two share a core well.
   maxWorkers: Math.max(2, availableParallelism() - 1),
 };

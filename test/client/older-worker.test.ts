@@ -16,7 +16,7 @@ beforeAll(async () => {
   const bundle = join(folder, 'bundle.js');
   await bundleWorkflows(fileURLToPath(new URL('../support/older-workflows.ts', import.meta.url)), bundle);
   rig = await startRig({ workflowBundlePath: bundle });
-}, 60_000);
+});
 afterAll(async () => {
   await rig?.close();
   await rm(folder, { recursive: true, force: true });

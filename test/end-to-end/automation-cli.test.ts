@@ -176,7 +176,7 @@ describe('automation run', () => {
     const { code, stdout } = await run('watch', id);
     expect(code).toBe(0);
     expect(parsed(lines(stdout).at(-1))).toMatchObject({ status: 'completed', live: { totals: { answered: 2 } } });
-  }, 30_000);
+  });
 });
 
 describe('automation show and list', () => {
@@ -197,7 +197,7 @@ describe('automation show and list', () => {
     await until('it has ended', async () => (await shown(id)).status === 'cancelled');
     expect((await run('cancel', id)).stderr).toBe(`Automation ${id} had ended before\n`);
     expect((await run('watch', id)).code).toBe(1);
-  }, 30_000);
+  });
 
   test('without a worker, show tells what Temporal knows, and what is missing', async () => {
     const own = await startRig({ worker: false });
@@ -216,7 +216,7 @@ describe('automation show and list', () => {
     } finally {
       await own.close();
     }
-  }, 30_000);
+  });
 
   test.each(['show', 'watch', 'approve', 'reject', 'cancel'])(
     '%s of one that is not there ends with exit code 1',
@@ -248,7 +248,7 @@ describe('automation approve and reject', () => {
     });
     const lateToo = await run('reject', id, 'send');
     expect(lateToo.stderr).toMatch(/^Cannot decide send in .*: it was approved by ann at .*; the first decision stays/);
-  }, 30_000);
+  });
 
   test('reject fails the step; the workflow’s id will do as well; without --by it is the user of this machine', async () => {
     const id = await startRelease();
@@ -262,7 +262,7 @@ describe('automation approve and reject', () => {
     const { code, stdout: watched } = await run('watch', id);
     expect(code).toBe(1);
     expect(parsed(lines(watched).at(-1))).toMatchObject({ status: 'failed', failure: { type: 'Rejected' } });
-  }, 30_000);
+  });
 
   test('where several wait, one has to be named', async () => {
     const several = planFile(`
@@ -288,7 +288,7 @@ steps:
     );
     expect((await run('approve', id)).code).toBe(0);
     expect((await run('watch', id)).code).toBe(0);
-  }, 30_000);
+  });
 });
 
 describe('automation schedule', () => {
@@ -341,7 +341,7 @@ describe('automation schedule', () => {
       code: 1,
       stderr: expect.stringContaining('Cannot find schedule'),
     });
-  }, 60_000);
+  });
 
   test.each<[string, string[], RegExp]>([
     ['no time', [], /Say when to start it: --cron '0 6 \* \* \*', or --every 1h/],

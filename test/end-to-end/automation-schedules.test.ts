@@ -214,7 +214,7 @@ test('trigger starts the plan now, as startAutomation would, and tells its id', 
   for (const id of [automationId, beside.automationId ?? '']) {
     await rig.client.client.workflow.getHandle(`automation/${id}`).terminate();
   }
-}, 30_000);
+});
 
 test('backfill starts the plan for each time of a span', async () => {
   const name = await create({ cron: ['0 6 * * *'] });
@@ -238,4 +238,4 @@ test('backfill starts the plan for each time of a span', async () => {
   await expect(backfillAutomationSchedule(rig.client, name, { from: to, to: from })).rejects.toThrow(
     'give a beginning before the end',
   );
-}, 30_000);
+});

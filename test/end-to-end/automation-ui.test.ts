@@ -14,7 +14,7 @@ beforeAll(async () => {
   browser = await startBrowser();
   rig = await startRig();
   ui = await TemporalUi.open(browser);
-}, 120_000);
+});
 afterAll(async () => {
   await browser?.close();
   await rig?.close();

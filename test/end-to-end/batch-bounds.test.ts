@@ -181,4 +181,4 @@ test('a batch hands what it was asked for over to its next run', async () => {
   } finally {
     await own.close();
   }
-}, 60_000);
+});

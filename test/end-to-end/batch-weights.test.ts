@@ -46,7 +46,7 @@ test.each([
   await setLimits(client, agentRid, { maxConcurrency: 4 });
   const begin = async (name: string, settings: Partial<BatchSubmission>): Promise<string> => {
     const { batchId } = await submitBatch(client, submission(rowsOf(name, 100), { ...more, ...settings }));
-    await until(`the ${name} one runs`, () => countOf(name, sent()) >= 4, 20_000);
+    await until(`the ${name} one runs`, () => countOf(name, sent()) >= 4);
     return batchId;
   };
   const light = await begin('light', {});
@@ -54,17 +54,13 @@ test.each([
 
   // Closed until each has as many rows waiting as it may have: what is let in next is then a matter of weights alone.
   await closeAgent(client, agentRid);
-  await until(
-    'all that may wait, wait',
-    async () => {
-      const { inFlight, waiting } = (await describeLimits(client, agentRid)).totals;
-      return inFlight === 0 && waiting === 2 * ROWS_AT_ONCE;
-    },
-    30_000,
-  );
+  await until('all that may wait, wait', async () => {
+    const { inFlight, waiting } = (await describeLimits(client, agentRid)).totals;
+    return inFlight === 0 && waiting === 2 * ROWS_AT_ONCE;
+  });
   const before = sent().length;
   await openAgent(client, agentRid);
-  await until('some were let in', () => sent().length >= before + ROWS_AT_ONCE, 30_000);
+  await until('some were let in', () => sent().length >= before + ROWS_AT_ONCE);
   const heavyOnes = countOf('heavy', sent().slice(before, before + ROWS_AT_ONCE));
   expect(Math.abs(heavyOnes - 15)).toBeLessThanOrEqual(2);
 

@@ -57,9 +57,6 @@ const endings = (without: Ending, withResponse = without): Endings => ({
   'a cancelExchange with a response': withResponse,
 });
 const IN_MID_STREAM = endings(TAKEN_AWAY, KEPT);
-/** Terminated, when nobody is at work on it who could be told: the workers look for such exchanges every now and then. */
-const FOUND_LATER: Ending = { ...TAKEN_AWAY, endsWithinMs: 60_000 };
-const BETWEEN_ATTEMPTS: Endings = { ...IN_MID_STREAM, 'a terminate': FOUND_LATER };
 const orAnswered = (ending: Ending): Ending => oneOf(ending, ANSWERED);
 const AT_ITS_END = endings(orAnswered(TAKEN_AWAY), orAnswered(KEPT));
 
@@ -244,10 +241,10 @@ const AFTER_A_RESET = endings(TAKEN_AWAY_TWICE, KEPT_THE_SECOND_TIME);
 describe('the table:', () => {
   testsAtOnce<Cell>(
     {
-      ...rowOf('in the backoff after its answer was lost ends the exchange', lostFromSight, BETWEEN_ATTEMPTS),
-      ...rowOf('while its activity is paused ends the exchange that goes on', paused, BETWEEN_ATTEMPTS),
-      ...rowOf('as its activity is paused ends the exchange', pausing, BETWEEN_ATTEMPTS),
-      ...rowOf('as its activity is unpaused ends the exchange', unpausing, BETWEEN_ATTEMPTS),
+      ...rowOf('in the backoff after its answer was lost ends the exchange', lostFromSight),
+      ...rowOf('while its activity is paused ends the exchange that goes on', paused),
+      ...rowOf('as its activity is paused ends the exchange', pausing),
+      ...rowOf('as its activity is unpaused ends the exchange', unpausing),
       ...rowOf('of a message that waits in the queue drops it', queued, endings(NEVER_SENT)),
       ...rowOf('while the session is opened keeps the message from being sent', openingSession, endings(NEVER_SENT)),
       ...rowOf('in mid-stream ends the exchange', inMidStream),
@@ -483,7 +480,7 @@ const between: Record<string, Between> = {
   },
   ...Object.fromEntries(
     ACT_NAMES.flatMap((name): [string, Between][] => [
-      [`${name} in the dark`, { ...ACTS[name], text: LONG, ending: BETWEEN_ATTEMPTS[name] }],
+      [`${name} in the dark`, { ...ACTS[name], text: LONG, ending: IN_MID_STREAM[name] }],
       [`${name} once it is adopted`, { ...ACTS[name], text: LONG, ending: IN_MID_STREAM[name], when: 'adopted' }],
       [
         `${name} of a message that no worker has seen`,
@@ -512,7 +509,7 @@ const between: Record<string, Between> = {
   'a cancel of the run and a terminate in the dark': {
     act: atOnce(cancelRun, terminate),
     text: LONG,
-    ending: FOUND_LATER,
+    ending: TAKEN_AWAY,
     run: 'terminated',
   },
 };

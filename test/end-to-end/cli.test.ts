@@ -268,7 +268,7 @@ describe('as a process', () => {
     const directory = folder();
     const dev = startDev(directory);
     try {
-      await until('dev is ready', () => dev.written.stdout.includes('\n') || dev.child.exitCode !== null, 60_000);
+      await until('dev is ready', () => dev.written.stdout.includes('\n') || dev.child.exitCode !== null);
       const state = parsed(dev.written.stdout) as { uiUrl: string };
       expect((await fetch(state.uiUrl)).status).toBe(200);
       const ask = await cli(['ask', 'Where is it?'], { env: { AIP_DATA_DIR: join(directory, '.aip-temporal') } });
@@ -283,13 +283,13 @@ describe('as a process', () => {
     } finally {
       dev.child.kill('SIGKILL');
     }
-  }, 120_000);
+  });
 
   test('dev that loses its Temporal server says so, and stops', async () => {
     const directory = folder();
     const dev = startDev(directory);
     try {
-      await until('dev is ready', () => dev.written.stdout.includes('\n') || dev.child.exitCode !== null, 60_000);
+      await until('dev is ready', () => dev.written.stdout.includes('\n') || dev.child.exitCode !== null);
       const note = readFileSync(join(directory, '.aip-temporal', 'server.json'), 'utf8');
       process.kill((JSON.parse(note) as { pid: number }).pid, 'SIGKILL');
       expect(await dev.exited).toBe(1);
@@ -299,5 +299,5 @@ describe('as a process', () => {
     } finally {
       dev.child.kill('SIGKILL');
     }
-  }, 120_000);
+  });
 });

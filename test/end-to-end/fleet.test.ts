@@ -78,16 +78,16 @@ describe('the workers of a fleet', () => {
     expect(await setLimits(rig.client, agentRid, { maxConcurrency: 6 })).toBe(false);
     await Promise.all([startWorker('first'), startWorker('second')]);
     processes.push(await startWorkerProcess(rig, 'third'));
-    await until('all three poll', async () => (await workersOf(rig.client)).length === 3, 30_000);
+    await until('all three poll', async () => (await workersOf(rig.client)).length === 3);
     // Many lanes, so that each worker gets some.
     const batchId = await submit(rig.client, 1_000, 240);
-    await until('all three take part', async () => (await limits()).workers.length === 3, 30_000);
+    await until('all three take part', async () => (await limits()).workers.length === 3);
     await until('each has a share', async () =>
       (await limits()).workers.every(({ share }) => (share.maxConcurrency ?? 0) > 0),
     );
     await delay(1_000);
     await processes.pop()?.kill();
-    await until('the dead one is gone', async () => (await limits()).workers.length === 2, 60_000);
+    await until('the dead one is gone', async () => (await limits()).workers.length === 2);
     await until('its share is back', async () => {
       const { workers: left } = await limits();
       return left.reduce((sum, { share }) => sum + (share.maxConcurrency ?? 0), 0) === 6;
@@ -109,7 +109,7 @@ describe('the workers of a fleet', () => {
     expect(seats).toHaveLength(2);
     expect(ceilings).toEqual({ maxConcurrency: 9 });
     expect((await limits()).ceilings).toEqual({});
-  }, 120_000);
+  });
 
   test('hear of a refusal, though only one was refused', async () => {
     await begin();
@@ -118,8 +118,8 @@ describe('the workers of a fleet', () => {
     await until('it is at work', () => Promise.resolve(rig.simulator.summary().totals.landed > 20));
     await startWorker('second');
     const second = await submit(rig.client, 2_000, 40);
-    await until('both take part', async () => (await limits()).workers.length === 2, 20_000);
-    await until('both are at work', async () => (await limits()).workers.every(({ inFlight }) => inFlight > 0), 20_000);
+    await until('both take part', async () => (await limits()).workers.length === 2);
+    await until('both are at work', async () => (await limits()).workers.every(({ inFlight }) => inFlight > 0));
     expect((await limits()).totals.isRamping).toBe(true);
     rig.simulator.changeSettings({ limits: { concurrent: 10 } });
     await until('one is refused', () =>
@@ -131,7 +131,7 @@ describe('the workers of a fleet', () => {
         .getHandle(`batch/${batchId}`)
         .cancel()
         .catch(() => undefined);
-  }, 120_000);
+  });
 
   test('call nobody while the agent is closed, say so, and go on when it is opened', async () => {
     await begin();
@@ -155,7 +155,7 @@ describe('the workers of a fleet', () => {
     expect((await asked).status).toBe('answered');
     await untilEnded(batchId);
     expect(rig.simulator.summary()).toMatchObject({ totals: { landed: 601 }, duplicateCounts: { text: 0 } });
-  }, 120_000);
+  });
 
   test('open by themselves at the time that was given', async () => {
     await begin();
@@ -202,7 +202,7 @@ describe('a worker that is cut off from Temporal', () => {
     const batchId = `test-${randomUUID()}`;
     const { agentRid } = own.simulator;
     await submitBatch(client, { batchId, agentRid, rows: questions(190), concurrency: 20, mode: 'streaming' });
-    await until('it is at work', () => Promise.resolve(own.simulator.summary().totals.landed > 10), 30_000);
+    await until('it is at work', () => Promise.resolve(own.simulator.summary().totals.landed > 10));
     await own.killServer();
     await delay(500);
     const landed = own.simulator.summary().totals.landed;
@@ -211,5 +211,5 @@ describe('a worker that is cut off from Temporal', () => {
     await collectResults(await own.client(), batchId, { write: () => undefined });
     expect(mostAtOnce(ledgerOf(own))).toBe(3);
     expect(own.simulator.summary()).toMatchObject({ totals: { landed: 190 }, duplicateCounts: { text: 0 } });
-  }, 120_000);
+  });
 });

@@ -186,7 +186,7 @@ describe('no message is lost, none answered twice, and the order is kept', () =>
                 ({ state } = await stateOf(handle, messageId));
                 return state !== 'unknown';
               };
-              await untilAsked(`${messageId} is known`, isKnown, 60_000);
+              await untilAsked(`${messageId} is known`, isKnown);
               (state === 'rejected' ? refused : accepted).push(messageId);
             }
           }
@@ -212,7 +212,7 @@ describe('no message is lost, none answered twice, and the order is kept', () =>
           const sending = sendFromTwenty(conversation, 2, 350);
           sending.catch(() => undefined);
           for (const part of [8, 20]) {
-            await until(`${part} landed`, () => received(bare.simulator, conversation.mark).length >= part, 60_000);
+            await until(`${part} landed`, () => received(bare.simulator, conversation.mark).length >= part);
             await worker.kill();
             worker = await startWorkerProcess(bare);
           }
@@ -231,7 +231,7 @@ describe('no message is lost, none answered twice, and the order is kept', () =>
           const asked = Promise.all(messages.map((message, n) => conversation.by(n).ask(message)));
           asked.catch(() => undefined);
           for (const part of [6, 20]) {
-            await until(`${part} landed`, () => received(own.simulator, conversation.mark).length >= part, 60_000);
+            await until(`${part} landed`, () => received(own.simulator, conversation.mark).length >= part);
             await own.killServer();
             await own.restartServer();
           }

@@ -80,7 +80,7 @@ describe('worker.ts', () => {
     const task = `Slow ${randomUUID()} [takes 6s]`;
     const handle = await startExample(rig, 'humanApproval', { task, waitMs: 100 });
     const { program } = await startProgram('worker');
-    await until('the agent answers', () => exchangeStatuses(rig, task).length === 1, 60_000);
+    await until('the agent answers', () => exchangeStatuses(rig, task).length === 1);
     await end(program, 'SIGKILL');
     await startProgram('worker');
     expect(await handle.result()).toMatchObject({ drafts: 1, draft: expect.stringContaining('Slow') });
@@ -101,7 +101,7 @@ describe('long-conversation', () => {
     const told = rig.simulator.ledger().exchanges.filter(({ text }) => text.includes(topic));
     expect(told.map(({ status }) => status)).toEqual(['landed', 'landed', 'landed', 'landed']);
     await users.stop();
-  }, 120_000);
+  });
 
   test('lives for half a year', async () => {
     const environment = await timeSkippingEnvironment();

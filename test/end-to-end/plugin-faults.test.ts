@@ -34,7 +34,7 @@ describe('a bundle made ahead', () => {
     const handle = await startExample(rig, 'humanApproval', { task: 'Write a letter', waitMs: 100 });
     expect(await handle.result()).toMatchObject({ drafts: 1 });
     await users.stop();
-  }, 120_000);
+  });
 
   test('is refused at the start of the worker when it was made without', async () => {
     const starting = startUsersWorker(rig, { workflowBundle: await workflowBundle(), connection });
@@ -87,7 +87,7 @@ describe('a worker that cannot be one for AIP agents', () => {
     );
     expect(users.worker.getState()).toBe('STOPPED');
     await new Promise((closed) => taken.close(closed));
-  }, 120_000);
+  });
 
   test('may be shut down at once: nothing of it is left behind', async () => {
     const own = await startRig({ worker: false });
@@ -97,5 +97,5 @@ describe('a worker that cannot be one for AIP agents', () => {
     await users.stop();
     await its.close(); // Refused while a worker holds on to it.
     await own.close();
-  }, 120_000);
+  });
 });

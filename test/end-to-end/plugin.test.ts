@@ -19,7 +19,7 @@ beforeAll(async () => {
   users = await startUsersWorker(rig, {
     plugins: [pluginOf(rig, { onApproval: (notice) => void notices.push(notice) })],
   });
-}, 120_000);
+});
 afterAll(async () => {
   await users?.stop();
   await rig.close();
@@ -116,7 +116,7 @@ describe('a worker with the plugin that is replaced', () => {
     expect(exchangeStatuses(own, text)).toEqual(['landed']);
     await second.stop();
     await own.close();
-  }, 120_000);
+  });
 });
 
 describe('the plugin on a connection, with a codec of one’s own', () => {
@@ -164,5 +164,5 @@ describe('the plugin on a connection, with a codec of one’s own', () => {
     await connection.close();
     await own.close();
     await server.stop();
-  }, 120_000);
+  });
 });

@@ -20,7 +20,7 @@ const started: ConversationHandle[] = [];
 beforeAll(async () => {
   browser = await startBrowser();
   rig = await startRig();
-}, 120_000);
+});
 afterAll(async () => {
   await browser?.close();
   await rig?.close();

@@ -47,7 +47,7 @@ describe.each(['streaming', 'blocking'] as const)('a %s exchange', (mode) => {
     const text = `[takes 3000ms] Killed under (${mode})?`;
     const first = await workerProcess();
     const asked = conversation({ mode }).ask(text);
-    await until('it runs', isAnswering(text), 40_000);
+    await until('it runs', isAnswering(text));
     await first.kill();
     await workerProcess();
     expect(await asked).toMatchObject({ status: 'answered' });
@@ -61,7 +61,7 @@ describe('a message that was at the agent when its conversation was terminated, 
     const worker = await workerProcess();
     const handle = conversation({ mode });
     const asked = handle.ask({ text, messageId: 'm' }).catch((error: unknown) => error);
-    await until('it runs', isAnswering(text), 40_000);
+    await until('it runs', isAnswering(text));
     await worker.kill();
     await until('it landed', () => statusesOf(text).includes('landed'));
     await handle.terminate();
@@ -78,7 +78,7 @@ describe('a message that was at the agent when its conversation was terminated, 
     const worker = await workerProcess();
     const handle = conversation();
     const asked = handle.ask({ text, messageId: 'm' }).catch((error: unknown) => error);
-    await until('it runs', isAnswering(text), 40_000);
+    await until('it runs', isAnswering(text));
     await worker.kill();
     await handle.terminate();
     expect(await asked).toBeInstanceOf(ConversationEndedError);
@@ -94,7 +94,7 @@ test('SIGTERM ends a worker process within seconds although an exchange runs', a
   const worker = await workerProcess();
   const handle = conversation();
   const asked = handle.ask(text).catch((error: unknown) => error);
-  await until('it runs', isAnswering(text), 40_000);
+  await until('it runs', isAnswering(text));
   await worker.terminate();
   expect(statusesOf(text)).toEqual(['answering']);
   await handle.terminate();

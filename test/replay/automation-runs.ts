@@ -114,7 +114,7 @@ const one = (step: string): string => `name: one\nsteps:\n  - ${step}\n`;
 export const automationRuns: Readonly<Record<string, Story>> = {
   async 'a plan of every kind of step'(rig) {
     const { id, handle, ended, status } = await start(rig, EVERY_STEP, { inputs: { items: ['x', 'y', 'z'] } });
-    await until('it was reminded', async () => ((await status()).approvals[0]?.reminders ?? 0) > 1, 60_000);
+    await until('it was reminded', async () => ((await status()).approvals[0]?.reminders ?? 0) > 1);
     await handle.signal(approveSignal, { by: 'Ann', comment: 'Well done' });
     await ended();
     return [id];
@@ -123,7 +123,7 @@ export const automationRuns: Readonly<Record<string, Story>> = {
   async 'a plan that rolls over with every second step'(rig) {
     const more = { maxStepsPerRun: 2, inputs: { items: ['x', 'y', 'z'] } };
     const { id, handle, ended, status } = await start(rig, ROLLING, more);
-    await until('it waits for somebody', async () => (await status()).approvals.length > 0, 60_000);
+    await until('it waits for somebody', async () => (await status()).approvals.length > 0);
     await handle.executeUpdate(decideUpdate, { args: [{ decision: 'approve', by: 'Ann' }] });
     await ended();
     return [id];
@@ -132,7 +132,7 @@ export const automationRuns: Readonly<Record<string, Story>> = {
   async 'a plan whose steps fail in every way'(rig) {
     const { id, handle, ended, status } = await start(rig, FAILURES);
     const isAsked = async () => (await status()).approvals.some(({ approvalId }) => approvalId === 'e');
-    await until('it waits for somebody', isAsked, 60_000);
+    await until('it waits for somebody', isAsked);
     await handle.signal(rejectSignal, { by: 'Bob' });
     await ended();
     return [id];

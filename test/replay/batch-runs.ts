@@ -132,7 +132,7 @@ class Batch {
 
 /** Waits until so many rows are at the agent. */
 const inFlight = (rig: Rig, rows: number) =>
-  until(`${rows} rows run`, () => rig.simulator.summary().totals.inFlight === rows, 40_000);
+  until(`${rows} rows run`, () => rig.simulator.summary().totals.inFlight === rows);
 
 /** Waits until a workflow's history tells of something. */
 async function told(rig: Rig, workflowId: string, attributes: string): Promise<void> {

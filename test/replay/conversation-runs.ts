@@ -14,7 +14,7 @@ const start = (rig: Rig, settings: ConversationSettings = {}): ConversationHandl
 /** Waits until a message of a conversation is at the agent. */
 async function running(rig: Rig, text: string): Promise<void> {
   const isRunning = () => rig.simulator.ledger().running.some((exchange) => exchange.text === text);
-  await until('it runs', isRunning, 40_000);
+  await until('it runs', isRunning);
 }
 
 /** Waits until the exchange in flight has failed once and waits for its next try. */

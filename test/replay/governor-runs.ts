@@ -35,7 +35,7 @@ export const governorRuns: Readonly<Record<string, Story>> = {
       const { agentRid } = rig.simulator;
       await closeAgent(rig.client, agentRid, { until: new Date(Date.now() + 6_000).toISOString() });
       const { stop } = await rig.startWorker();
-      await until('it is open', async () => (await limitsOf(rig)).settings.closed === undefined, 20_000);
+      await until('it is open', async () => (await limitsOf(rig)).settings.closed === undefined);
       await handleOf(rig).terminate();
       await stop();
       return [idOf(rig)];

@@ -42,9 +42,9 @@ export function received(simulator: Simulator, mark: string): LedgerExchange[] {
 }
 
 /** Waits until the agent generates nothing any more for texts with `mark`. */
-export async function nothingRuns(simulator: Simulator, mark: string, deadlineMs = 20_000): Promise<void> {
+export async function nothingRuns(simulator: Simulator, mark: string): Promise<void> {
   const running = () => simulator.ledger().running.filter(({ text }) => text.includes(mark));
-  await untilAsked(`nothing is generated for ${mark}`, () => running().length === 0, deadlineMs);
+  await untilAsked(`nothing is generated for ${mark}`, () => running().length === 0);
 }
 
 /** What became of a message; `unknown` also while no worker can tell: it has only just come, or the run is held back. */
@@ -64,15 +64,11 @@ export async function outcomesOf(
 ): Promise<ExchangeOutcome[]> {
   const outcomes: ExchangeOutcome[] = [];
   for (const messageId of messageIds) {
-    await untilAsked(
-      `message ${messageId} has its outcome`,
-      async () => {
-        const state = await stateOf(handle, messageId);
-        if (state.state === 'finished') outcomes.push(state.outcome);
-        return state.state === 'finished';
-      },
-      40_000,
-    );
+    await untilAsked(`message ${messageId} has its outcome`, async () => {
+      const state = await stateOf(handle, messageId);
+      if (state.state === 'finished') outcomes.push(state.outcome);
+      return state.state === 'finished';
+    });
   }
   return outcomes;
 }

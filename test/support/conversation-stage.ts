@@ -15,8 +15,6 @@ export interface Ending {
   atAgent: readonly string[];
   /** Cancelled, it cannot be stopped, and its outcome says so. Default false. */
   mayStillRun?: boolean;
-  /** By when nothing may run of a run that was terminated, in milliseconds. Default 10,000. */
-  endsWithinMs?: number;
   /** Some of the answer's text is kept. */
   hasText?: boolean;
 }
@@ -86,21 +84,17 @@ export class ConversationStage {
 
   /** Waits until the subject stands so at the agent. */
   async untilAtAgent(standing: string): Promise<void> {
-    await untilAsked(`it stands as ${standing} at the agent`, () => this.atAgent() === standing, 40_000);
+    await untilAsked(`it stands as ${standing} at the agent`, () => this.atAgent() === standing);
   }
 
   /** Waits until the activity of the subject's exchange is as wanted. */
   async untilActivity(what: string, isSo: (activity: PendingActivity) => boolean): Promise<void> {
     const activityId = this.#activityId;
-    await untilAsked(
-      `its activity ${what}`,
-      async () => {
-        const { pendingActivities } = await this.handle.describe();
-        const activity = pendingActivities.find((pending) => pending.activityId === activityId);
-        return activity !== undefined && isSo(activity);
-      },
-      40_000,
-    );
+    await untilAsked(`its activity ${what}`, async () => {
+      const { pendingActivities } = await this.handle.describe();
+      const activity = pendingActivities.find((pending) => pending.activityId === activityId);
+      return activity !== undefined && isSo(activity);
+    });
   }
 
   /** Waits until the conversation has seen some text of the subject's answer. */
@@ -130,7 +124,7 @@ export class ConversationStage {
   async check(ending: Ending, run: RunEnd): Promise<readonly RecordedExchange[]> {
     const { simulator } = this.rig;
     if (run === 'terminated') {
-      await nothingRuns(simulator, this.mark, ending.endsWithinMs ?? 10_000);
+      await nothingRuns(simulator, this.mark);
       expect((await this.handle.describe()).status).toBe('terminated');
       for (const told of this.#told.values()) {
         const heard = await told;

@@ -76,11 +76,11 @@ export function exchangeStatuses({ simulator }: Pick<Rig, 'simulator'>, text: st
   return [...exchanges, ...running].filter((exchange) => exchange.text === text).map(({ status }) => status);
 }
 
-/** Waits until the condition holds; fails with what was missing after the deadline. */
+/** Waits until the condition holds; fails with what was missing after the deadline, which leaves a busy machine time. */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  deadlineMs = 20_000,
+  deadlineMs = 60_000,
 ): Promise<void> {
   const end = Date.now() + deadlineMs;
   while (!(await condition())) {

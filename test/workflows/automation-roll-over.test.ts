@@ -135,7 +135,7 @@ describe('plans', () => {
     rig.simulator.setFaults(tags.map(flaky));
     all = await Promise.all(plans.map(variants));
     expect(rig.simulator.ledger().duplicateCounts.messageId).toBe(0);
-  }, 120_000);
+  });
 
   test.each(Object.keys(PLANS).map((name, number) => [name, number] as const))(
     'of %s come to the same, with the same exchanges, however often they roll over',

@@ -30,20 +30,16 @@ const RUNS: Readonly<Record<string, { inputs?: object; output: unknown }>> = {
   },
 };
 
-test.each(await plansOfFolder('examples/plans'))(
-  '$name runs to its end',
-  async ({ name, yaml }) => {
-    const { plan } = readPlan(yaml, { file: name });
-    const { inputs = {}, output } = RUNS[plan.name] ?? {};
-    const running = await run(rig, plan, { inputs: checkInputs(plan, { ...inputs }) });
-    let hasEnded = false;
-    const ended = running.output().finally(() => (hasEnded = true));
-    await until('it has ended', async () => {
-      const { approvals } = await running.status();
-      for (const { approvalId } of approvals) await running.decide({ approvalId, decision: 'approve', by: 'Ann' });
-      return hasEnded;
-    });
-    expect(await ended).toMatchObject(output as object);
-  },
-  60_000,
-);
+test.each(await plansOfFolder('examples/plans'))('$name runs to its end', async ({ name, yaml }) => {
+  const { plan } = readPlan(yaml, { file: name });
+  const { inputs = {}, output } = RUNS[plan.name] ?? {};
+  const running = await run(rig, plan, { inputs: checkInputs(plan, { ...inputs }) });
+  let hasEnded = false;
+  const ended = running.output().finally(() => (hasEnded = true));
+  await until('it has ended', async () => {
+    const { approvals } = await running.status();
+    for (const { approvalId } of approvals) await running.decide({ approvalId, decision: 'approve', by: 'Ann' });
+    return hasEnded;
+  });
+  expect(await ended).toMatchObject(output as object);
+});
