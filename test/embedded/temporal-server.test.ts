@@ -131,8 +131,8 @@ describe('startTemporalServer()', () => {
     const folder = await temporaryFolder();
     const pidFile = join(folder, 'pid');
     const cli = await program(join(folder, 'temporal'), `echo $$ > ${pidFile}`, 'exec sleep 600');
-    await expect(start({ cli, startTimeoutMs: 1_000 })).rejects.toThrow(
-      /The Temporal server did not answer on 127\.0\.0\.1:\d+ within 1 s/,
+    await expect(start({ cli, startTimeoutMs: 5_000 })).rejects.toThrow(
+      /The Temporal server did not answer on 127\.0\.0\.1:\d+ within 5 s/,
     );
     const pid = Number(await readFile(pidFile, 'utf8'));
     expect(() => process.kill(pid, 0)).toThrow('ESRCH');
