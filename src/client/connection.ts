@@ -23,6 +23,9 @@ export interface ConnectOptions {
   signal?: AbortSignal;
 }
 
+/** How long at most until a server that is back is tried again; gRPC's own bound is two minutes, so that an outage counts nearly twice. */
+const RECONNECT_WITHIN_MS = 5_000;
+
 /** The address that a connection was made for, for messages. */
 export function addressOf(client: Client): string {
   const connection: { options?: { address?: unknown } } = client.connection as Connection;
@@ -43,6 +46,7 @@ export async function connectToTemporal(options: ConnectOptions = {}): Promise<C
     connectTimeout: '5 seconds',
     interceptors: callInterceptors(),
     ...options.connection,
+    channelArgs: { 'grpc.max_reconnect_backoff_ms': RECONNECT_WITHIN_MS, ...options.connection?.channelArgs },
   });
   try {
     await orAborted(connection.ensureConnected(), signal);

@@ -1,6 +1,7 @@
 import { createServer, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Connection, ConnectionOptions } from '@temporalio/client';
 import { connectToTemporal } from '../../src/client/connection.js';
 
 const OK = { 'grpc-status': '0' };
@@ -39,4 +40,16 @@ test('a connection that is closed while a call waits to be tried again ends the 
   } finally {
     process.off('uncaughtException', note);
   }
+});
+
+test('a server that is away is tried again every five seconds at least, unless its user has another wish', async () => {
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const boundOf = async (channelArgs?: ConnectionOptions['channelArgs']) => {
+    const client = await connectToTemporal({ connection: { address, ...(channelArgs && { channelArgs }) } });
+    await client.connection.close();
+    return (client.connection as Connection).options.channelArgs['grpc.max_reconnect_backoff_ms'];
+  };
+  expect(await boundOf()).toBe(5_000);
+  expect(await boundOf({ 'grpc.keepalive_time_ms': 1_000 })).toBe(5_000);
+  expect(await boundOf({ 'grpc.max_reconnect_backoff_ms': 300 })).toBe(300);
 });
