@@ -21,7 +21,7 @@ afterEach(() => {
 
 /** An exchange that runs at the agent, and nobody listens. */
 async function running(rig: ExchangeRig, more: Partial<ExchangeRequest> = {}): Promise<ExchangeRequest> {
-  const asked = await rig.request({ text: '[takes 3000ms] Slowly.', ...more });
+  const asked = await rig.request({ text: '[takes 60s] Slowly.', ...more });
   await rig.dieWhen(asked, () => rig.statuses(asked.sessionRid).includes('answering'));
   return asked;
 }
@@ -69,7 +69,7 @@ describe.each(SERVER_KINDS)('on a server %s, a cancel', (serverKind) => {
 
   test('that comes too late finds an answer that shows late', async () => {
     const rig = rigs[serverKind];
-    const asked = await running(rig, { text: '[takes 50ms] Quickly.' });
+    const asked = await running(rig, { text: '[takes 1s] Quickly.' });
     rig.simulator.changeSettings({ contentLagMs: 700 });
     while (rig.statuses(asked.sessionRid).includes('answering')) await new Promise(setImmediate);
     expect(await rig.protocol.cancel(asked, SENT, undefined, 200)).toMatchObject({ status: 'answered' });
@@ -89,7 +89,7 @@ describe.each(SERVER_KINDS)('on a server %s, a cancel', (serverKind) => {
 
   test('of a blocking exchange cannot stop it, and says so', async () => {
     const rig = rigs[serverKind];
-    const asked = await running(rig, { mode: 'blocking', text: '[takes 300ms] All at once.' });
+    const asked = await running(rig, { mode: 'blocking', text: '[takes 60s] All at once.' });
     expect(await rig.protocol.cancel(asked, SENT)).toEqual({ status: 'cancelled', mayStillRun: true });
     expect(rig.statuses(asked.sessionRid)).toEqual(['answering']);
   });
@@ -117,7 +117,7 @@ describe.each(SERVER_KINDS)('on a server %s, a cancel', (serverKind) => {
 
 test('a cancel that knows of an old trace id only finds the newest one that runs', async () => {
   const rig = rigs.withTraces;
-  const asked = await rig.request({ mode: 'blocking', text: '[takes 300ms] At the third.' });
+  const asked = await rig.request({ mode: 'blocking', text: '[takes 4s] At the third.', callTimeoutMs: 600_000 });
   rig.simulator.setFaults([
     { operation: 'blockingContinue', times: 2, fault: { kind: 'error', errorName: 'SessionExecutionFailed' } },
   ]);

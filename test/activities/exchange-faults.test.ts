@@ -145,7 +145,7 @@ test('a server that loses every answer is not asked for ever', async () => {
 describe('an earlier try that died', () => {
   test.each(MODES)('leaves an exchange that runs, which is adopted (%s)', async (mode) => {
     const { simulator, request, toItsEnd, statuses, dieWhen } = rigs.withTraces;
-    const asked = await request({ mode, text: '[takes 600ms] Slowly.' });
+    const asked = await request({ mode, text: '[takes 3s] Slowly.', callTimeoutMs: 600_000 });
     await dieWhen(asked, () => simulator.summary().totals.inFlight === 1);
     const memory = { traceNumber: 0, sends: 0, mayBeSent: true, transientFailures: 0, waits: 0 };
     expect((await toItsEnd(asked, memory)).memory.sends).toBe(0);
@@ -154,8 +154,8 @@ describe('an earlier try that died', () => {
 
   test('is found although its trace shows late: the server refuses the second send, as used', async () => {
     const { simulator, request, toItsEnd, statuses, dieWhen } = rigs.withTraces;
-    simulator.changeSettings({ traceLagMs: 500 });
-    const asked = await request({ text: '[takes 900ms] Slowly.' });
+    simulator.changeSettings({ traceLagMs: 2_000 });
+    const asked = await request({ text: '[takes 4s] Slowly.', callTimeoutMs: 600_000 });
     await dieWhen(asked, () => simulator.summary().totals.inFlight === 1);
     const memory = { traceNumber: 0, sends: 1, mayBeSent: true, transientFailures: 0, waits: 0 };
     const found = await toItsEnd(asked, memory);
@@ -166,8 +166,8 @@ describe('an earlier try that died', () => {
 
   test('is not taken for over because a limit was met meanwhile: its id stays', async () => {
     const { simulator, request, toItsEnd, statuses } = rigs.withTraces;
-    simulator.changeSettings({ traceLagMs: 400 });
-    const asked = await request({ text: '[takes 800ms] Slowly.' });
+    simulator.changeSettings({ traceLagMs: 2_000 });
+    const asked = await request({ text: '[takes 4s] Slowly.', callTimeoutMs: 600_000 });
     // The first send lands behind a proxy's 502; the second meets the limit; the trace shows later.
     simulator.setFaults([
       ...times(1, { kind: 'status', status: 502, lands: true }),
@@ -179,7 +179,7 @@ describe('an earlier try that died', () => {
 
   test('of the same session and another message is waited for, whatever name the refusal has', async () => {
     const { simulator, request, toItsEnd, statuses, dieWhen } = rigs.withTraces;
-    const first = await request({ mode: 'blocking', text: '[takes 500ms] First.' });
+    const first = await request({ mode: 'blocking', text: '[takes 3s] First.', callTimeoutMs: 600_000 });
     await dieWhen(first, () => simulator.summary().totals.inFlight === 1);
     const { sessionRid } = first;
     const second = await request({ sessionRid, text: 'Second.', sessionMayBeBusy: true });
@@ -217,7 +217,7 @@ test.each(SERVER_KINDS)(
   'looks that fail now and then are no failures of the exchange (on a server %s)',
   async (kind) => {
     const { simulator, request, toItsEnd, statuses, dieWhen } = rigs[kind];
-    const asked = await request({ mode: 'blocking', text: '[takes 900ms] Slowly.' });
+    const asked = await request({ mode: 'blocking', text: '[takes 3s] Slowly.', callTimeoutMs: 600_000 });
     await dieWhen(asked, () => simulator.summary().totals.inFlight === 1);
     simulator.setFaults([
       { operation: ['getContent', 'getSessionTrace'], match: { everyNth: 2 }, fault: { kind: 'status', status: 503 } },

@@ -88,18 +88,18 @@ describe('ask()', () => {
   });
 
   test('stops waiting when its signal is aborted, and the exchange goes on', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: 500 });
     const handle = conversation();
+    const text = 'Too slow? [takes 5s]';
     const stop = new AbortController();
     const accepted = new Promise<void>((resolve) => {
-      const asking = handle.ask({ messageId: 'one', text: 'Too slow?' }, { signal: stop.signal, onAccepted: resolve });
+      const asking = handle.ask({ messageId: 'one', text }, { signal: stop.signal, onAccepted: resolve });
       asking.catch(() => undefined);
     });
     await accepted;
-    const second = handle.ask({ messageId: 'one', text: 'Too slow?' }, { signal: stop.signal });
+    const second = handle.ask({ messageId: 'one', text }, { signal: stop.signal });
     stop.abort(new Error('enough'));
     await expect(second).rejects.toThrow('enough');
-    expect(await handle.ask({ messageId: 'one', text: 'Too slow?' })).toMatchObject({ status: 'answered', sends: 1 });
+    expect(await handle.ask({ messageId: 'one', text })).toMatchObject({ status: 'answered', sends: 1 });
   });
 
   test.each<[string, (handle: ConversationHandle) => Promise<void>]>([

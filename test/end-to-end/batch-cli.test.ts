@@ -126,7 +126,7 @@ describe('batch results', () => {
 
 describe('batch pause, resume and set', () => {
   test('pause begins no more rows and is seen without a worker, resume goes on, set changes the rows at once', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: 300 });
+    rig.simulator.changeSettings({ answerLatencyMs: 1_000 });
     const id = await submit(questions(60), '--concurrency', '4');
     await until('some rows are answered', () => totals().landed >= 4);
     expect(await run('pause', id, '--reason', 'agent is mended')).toMatchObject({ code: 0 });
@@ -150,7 +150,7 @@ describe('batch pause, resume and set', () => {
   });
 
   test('a pause is seen, and a resume can be asked for, while no worker lives', async () => {
-    const own = await startRig({ worker: false, simulator: { answerLatencyMs: 200 } });
+    const own = await startRig({ worker: false, simulator: { answerLatencyMs: 1_000 } });
     try {
       const worker = await own.startWorker();
       const ownEnv = { ...env, AIP_TASK_QUEUE: own.taskQueue, AIP_AGENT_RID: own.simulator.agentRid };
@@ -163,6 +163,7 @@ describe('batch pause, resume and set', () => {
       await worker.stop();
       const { stdout } = await ownRun('show', id);
       expect(stdout).toMatch(/state +paused\npaused +since .*: night\nrows +.* (do not answer|no worker answers)/);
+      own.simulator.changeSettings({ answerLatencyMs: 50 });
       expect(await ownRun('resume', id)).toMatchObject({ code: 0 });
       await own.startWorker();
       expect(await ownRun('results', id)).toMatchObject({ code: 0 });
@@ -215,7 +216,7 @@ describe('batch cancel --row', () => {
 
 describe('batch rerun', () => {
   test('refuses while the batch goes on, then runs what did not succeed, and what still did not after that', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: 200 });
+    rig.simulator.changeSettings({ answerLatencyMs: 1_500 });
     const id = await submit(questions(12, [3, 7]), '--title', 'Orders', '--concurrency', '6', '--agent-version', '1.1');
     expect(await run('rerun', id, '--failed')).toMatchObject({
       code: 1,
@@ -401,7 +402,7 @@ describe('--isolation workflow', () => {
   });
 
   test('tells of rows that have ended when it is paused', async () => {
-    rig.simulator.changeSettings({ answerLatencyMs: 300 });
+    rig.simulator.changeSettings({ answerLatencyMs: 800 });
     const id = await submit(questions(30), '--isolation', 'workflow', '--concurrency', '4');
     await until('some rows are answered', () => totals().landed >= 5);
     await run('pause', id);
@@ -419,7 +420,7 @@ describe('--isolation workflow', () => {
 });
 
 test('Ctrl-C on run and watch leaves the batch running, and says how to go on', async () => {
-  rig.simulator.changeSettings({ answerLatencyMs: 500 });
+  rig.simulator.changeSettings({ answerLatencyMs: 2_000 });
   const id = `cli-${randomUUID()}`;
   const input = questions(20);
   const running = startCli(['batch', 'run', input, '--id', id, '--concurrency', '2'], { env });
@@ -431,6 +432,7 @@ test('Ctrl-C on run and watch leaves the batch running, and says how to go on', 
   await until('it watches', () => watching.stdout().includes('"running"'));
   watching.signal('SIGINT');
   expect(await watching.exited).toBe(130);
+  rig.simulator.changeSettings({ answerLatencyMs: 50 });
   expect(await run('run', input, '--id', id)).toMatchObject({ code: 0 });
   expect(totals().landed).toBe(20);
 });

@@ -68,7 +68,7 @@ describe('a batch whose rows are workflows of their own', () => {
   });
 
   test('has no more of them at once than it may, also when it is paused and goes on', async () => {
-    stage.rig.simulator.changeSettings({ answerLatencyMs: 150 });
+    stage.rig.simulator.changeSettings({ answerLatencyMs: 600 });
     const batch = submission(questions(30), { concurrency: 4 });
     const running = runBatch(stage.rig.client, batch, new Outcomes());
     await until('some have been answered', () => totals().landed >= 6);

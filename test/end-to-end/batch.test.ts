@@ -97,7 +97,7 @@ describe('a batch', () => {
   test('has as many rows at once as it may although its last shard alone has rows left', async () => {
     const rows = questions(12);
     // Shards of six rows and two places each; those of the first are answered at once.
-    for (const row of rows.slice(6)) row.turns = [`${row.turns[0]} [takes 1500ms]`];
+    for (const row of rows.slice(6)) row.turns = [`${row.turns[0]} [takes 4s]`];
     const outcomes = new Outcomes();
     const running = runBatch(stage.rig.client, submission(rows, { concurrency: 4 }), outcomes);
     await until('four rows of the last shard run', () => totals().inFlight === 4);

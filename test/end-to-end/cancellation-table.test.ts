@@ -213,7 +213,7 @@ async function unpausing(): Promise<ConversationStage> {
 }
 
 async function landedWhilePaused(): Promise<ConversationStage> {
-  const stage = await asked('[takes 2000ms] Unseen?');
+  const stage = await asked('[takes 5s] Unseen?');
   await stage.press('pauseActivity');
   await stage.untilAtAgent('landed');
   return stage;

@@ -70,7 +70,7 @@ describe('ask', () => {
 
   test('Ctrl-C stops the waiting with exit code 130, and the exchange goes on', async () => {
     const id = newId();
-    const asking = startCli(['ask', '-c', id, '--verbose', 'Long [takes 1500ms]?'], { env });
+    const asking = startCli(['ask', '-c', id, '--verbose', 'Long [takes 5s]?'], { env });
     await until('it is accepted', () => asking.stderr().includes('accepted the message'));
     asking.signal('SIGINT');
     expect(await asking.exited).toBe(130);

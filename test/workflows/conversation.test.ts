@@ -96,8 +96,7 @@ describe('a conversation', () => {
   test('closes after its queue, and then takes no more', async () => {
     const handle = conversation();
     await handle.ask('First');
-    rig.simulator.changeSettings({ answerLatencyMs: 300 });
-    const asked = [handle.ask('Second'), handle.ask('Third')];
+    const asked = [handle.ask('Second [takes 3s]'), handle.ask('Third')];
     await until('both are in', async () => {
       const { queue, inFlight } = await handle.status();
       return queue.length === 1 && inFlight !== undefined;
@@ -161,7 +160,7 @@ describe('a parameter that the agent has made too large to carry over', () => {
 });
 
 describe('whenBusy', () => {
-  const slow = 'Take your time. [takes 1500ms]';
+  const slow = 'Take your time. [takes 5s]';
   async function busy(): Promise<{ handle: ConversationHandle; running: Promise<ExchangeOutcome>; session: string }> {
     const handle = conversation();
     const running = handle.ask(slow);
@@ -225,7 +224,7 @@ describe('cancelExchange', () => {
 
   test('drops a message that is still queued', async () => {
     const handle = conversation();
-    const running = handle.ask('[takes 1500ms]');
+    const running = handle.ask('[takes 5s]');
     const session = await sessionOf(handle);
     const queued = handle.ask({ messageId: 'queued', text: 'Never sent' });
     await until('it is queued', async () => (await handle.status()).queue.length === 1);
