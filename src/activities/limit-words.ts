@@ -1,3 +1,4 @@
+import { CLOSED_AGENT_WAIT } from '../protocol/limits.js';
 import type { Wait } from '../governor/index.js';
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -5,7 +6,7 @@ const WORDS: Readonly<Record<string, string>> = {
   rate: 'the rate limit of the agent',
   concurrency: 'the limit of exchanges at once with the agent',
   ceiling: 'the ceiling that is set for the agent',
-  closed: 'the agent, which an operator has closed',
+  closed: CLOSED_AGENT_WAIT,
   foundry: 'the ceiling of all calls to Foundry',
 };
 

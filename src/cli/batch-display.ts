@@ -1,4 +1,5 @@
 import type { BatchProgress } from '../client/index.js';
+import { CLOSED_AGENT_WAIT } from '../protocol/limits.js';
 import type { CliIo } from './command.js';
 import { waitingText } from './exchange-output.js';
 import { outageNews } from './outage-news.js';
@@ -64,7 +65,8 @@ function whyText(progress: BatchProgress): string | undefined {
 
 function waitText({ waitingFor, waitingUntil }: BatchProgress): string | undefined {
   if (waitingFor === undefined) return undefined;
-  return waitingText({ reason: waitingFor, ...(waitingUntil && { until: new Date(waitingUntil) }) });
+  const reason = waitingFor === CLOSED_AGENT_WAIT ? `waits: ${waitingFor}` : waitingFor;
+  return waitingText({ reason, ...(waitingUntil && { until: new Date(waitingUntil) }) });
 }
 
 /**

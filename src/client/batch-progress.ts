@@ -13,6 +13,7 @@ import {
   noRows,
   type RowCounts,
 } from '../protocol/batch.js';
+import { CLOSED_AGENT_WAIT } from '../protocol/limits.js';
 import { followShard } from './batch-history.js';
 import { batchControl, describedBatch } from './batch-memo.js';
 import { batchState, hasEnded, type BatchState } from './batch-state.js';
@@ -55,7 +56,7 @@ export interface BatchProgress {
   stopped?: BatchStopReason;
   /** Over the last 20 seconds, of this watcher; 0 at first. */
   rowsPerSecond: number;
-  /** Seconds until all rows have ended, at this rate; absent while there is none, and unless it just runs. */
+  /** Seconds until all rows have ended, at this rate; absent while there is none, unless it just runs, and while it waits for a closed agent. */
   etaSeconds?: number;
   /** Why it does not go faster, or not at all: a limit, a retry, a missing worker. */
   waitingFor?: string;
@@ -269,7 +270,8 @@ class BatchLooker {
     const [first] = this.#samples;
     if (first === undefined || first.atMs === atMs) return;
     progress.rowsPerSecond = (1_000 * (ended - first.ended)) / (atMs - first.atMs);
-    if (progress.rowsPerSecond > 0) {
+    // Nobody knows when an operator opens the agent again.
+    if (progress.rowsPerSecond > 0 && progress.waitingFor !== CLOSED_AGENT_WAIT) {
       progress.etaSeconds = (progress.rowCount - endedRows(progress)) / progress.rowsPerSecond;
     }
   }

@@ -24,6 +24,9 @@ export interface ClosedAgent {
   reason?: string;
 }
 
+/** What a call waits for whose agent is closed, in words: heartbeats carry it, and readers know it by these. */
+export const CLOSED_AGENT_WAIT = 'the agent, which an operator has closed';
+
 /** What operators have set for an agent; it stands in the memo of its `governorWorkflow`. */
 export interface LimitSettings extends Ceilings {
   closed?: ClosedAgent;

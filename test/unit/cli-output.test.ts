@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
 import { batchTable, versionsTable } from '../../src/cli/batch-text.js';
+import { CLOSED_AGENT_WAIT } from '../../src/protocol/limits.js';
 import { BatchDisplay, duration, progressBar, progressText } from '../../src/cli/batch-display.js';
 import type { CliIo } from '../../src/cli/command.js';
 import { noteSubmitted } from '../../src/cli/commands/batch/note-submitted.js';
@@ -202,6 +203,9 @@ describe('the progress of a batch', () => {
     expect(progressText(progress)).toBe('100/200  10 failed  12/s  8s left  1234 tokens  20 of 25 running');
     const waiting = { ...progress, waitingFor: 'a worker', waitingUntil: new Date(2026, 2, 1, 9, 30).toISOString() };
     expect(progressText(waiting)).toMatch(/ {2}… a worker; until 09:30:00$/);
+    expect(progressText({ ...waiting, waitingFor: CLOSED_AGENT_WAIT })).toMatch(
+      / {2}… waits: the agent, which an operator has closed; until 09:30:00$/,
+    );
     const paused = { since: new Date(2026, 2, 1, 9, 30).toISOString(), reason: 'a\nreason\u001b[2J' };
     const isPaused = { ...waiting, state: 'paused', paused } as const;
     expect(progressText(isPaused)).toMatch(/^100\/200 {2}paused {2}.* {2}… paused since 09:30:00: a reason \[2J$/);
