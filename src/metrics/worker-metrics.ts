@@ -6,8 +6,11 @@ import type { GateStatus, Governor, GovernorObserver } from '../governor/index.j
 export interface WorkerMetrics {
   readonly calls: GovernorObserver;
   readonly exchanges: ExchangeObserver;
-  /** From now on, the limits of this governor are shown. */
-  readonly readLimitsOf: (governor: Pick<Governor, 'agentRids' | 'status'>) => void;
+  /** From now on, the limits of this governor are shown, and those over all agents where there are any. */
+  readonly readLimitsOf: (
+    governor: Pick<Governor, 'agentRids' | 'status'>,
+    allAgents?: () => GateStatus | undefined,
+  ) => void;
   /** Prometheus' text format. */
   readonly text: () => Promise<string>;
   /** Of the text. */
@@ -38,6 +41,7 @@ export function createWorkerMetrics({ ofProcess = true }: { ofProcess?: boolean 
 
 function limitGauges(registry: Registry): WorkerMetrics['readLimitsOf'] {
   let governor: Pick<Governor, 'agentRids' | 'status'> | undefined;
+  let allAgents: (() => GateStatus | undefined) | undefined;
   /** A gauge with one value for each agent that was called, or none. */
   const gauge = (name: string, help: string, read: (status: GateStatus) => number | undefined) =>
     new Gauge({
@@ -70,6 +74,11 @@ function limitGauges(registry: Registry): WorkerMetrics['readLimitsOf'] {
     ({ ratePerSecond }) => ratePerSecond,
   );
   gauge(
+    'aip_limit_tokens_per_minute',
+    'Tokens per minute that this worker may use, as learned; absent while no limit of tokens is known.',
+    ({ tokensPerMinute }) => tokensPerMinute,
+  );
+  gauge(
     'aip_limit_paused_until_seconds',
     'Unix time until which no call starts, since the agent asked to slow down; 0 when there is no pause.',
     ({ pausedUntilMs }) => (pausedUntilMs ?? 0) / 1000,
@@ -89,7 +98,31 @@ function limitGauges(registry: Registry): WorkerMetrics['readLimitsOf'] {
         for (const [priority, count] of Object.entries(waiting)) this.set({ agent, priority }, count);
     },
   });
-  return (read) => (governor = read);
+  // Under names of their own: among those of agents they would be counted twice in a sum.
+  new Gauge({
+    name: 'aip_all_agents_calls_in_flight',
+    help: 'Calls to all agents, short ones too, that run now; absent without ceilings over all agents.',
+    registers: [registry],
+    collect() {
+      this.remove();
+      const status = allAgents?.();
+      if (status !== undefined) this.set(status.inFlight);
+    },
+  });
+  new Gauge({
+    name: 'aip_all_agents_calls_waiting',
+    help: 'Calls that wait for the ceilings over all agents.',
+    labelNames: ['priority'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [priority, count] of Object.entries(allAgents?.()?.waiting ?? {})) this.set({ priority }, count);
+    },
+  });
+  return (read, readAllAgents) => {
+    governor = read;
+    allAgents = readAllAgents;
+  };
 }
 
 function callObserver(registry: Registry): GovernorObserver {

@@ -116,6 +116,30 @@ test('a worker tells what it does with an agent that lets two calls in at once, 
   }
 });
 
+test('a worker with a ceiling over all agents tells what runs and waits under it', async () => {
+  // One place of two is left to the short calls.
+  const worker = await startWorker('--metrics-address', '0', '--max-concurrency', '2', '--shutdown-grace-ms', '5000');
+  try {
+    const urlOf = () => /^Metrics at (http:\S+)$/m.exec(worker.stderr())?.[1];
+    await until('it serves metrics', () => urlOf() !== undefined || worker.process.exitCode !== null);
+    const scrape = async () => (await fetch(urlOf() ?? '')).text();
+    expect(await scrape()).not.toMatch(/^aip_all_agents_/m);
+    const conversations = ['metrics-3', 'metrics-4'].map((id) => rig.client.conversation(id));
+    for (const conversation of conversations)
+      await conversation.submit({ messageId: 'm', text: 'Slowly [takes 60s]?' });
+    await until('one runs, and one waits', async () => {
+      const text = await scrape();
+      const waiting = sum(text, 'aip_all_agents_calls_waiting', { priority: 'interactive' });
+      return sum(text, 'aip_all_agents_calls_in_flight') === 1 && waiting === 1;
+    });
+    for (const conversation of conversations) await conversation.cancel();
+    await until('none runs', async () => sum(await scrape(), 'aip_all_agents_calls_in_flight') === 0);
+  } finally {
+    worker.process.kill('SIGKILL');
+    await worker.exited;
+  }
+});
+
 describe('an address that is taken', () => {
   let other: Server;
   let address: string;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { createGovernor } from '../../src/governor/index.js';
+import { createGovernor, type GateStatus } from '../../src/governor/index.js';
 import { createWorkerMetrics } from '../../src/metrics/worker-metrics.js';
 
 const agent = 'ri.aip-agents..agent.a';
@@ -17,6 +17,33 @@ const started = () => {
   metrics.readLimitsOf(governor);
   return { clock, metrics, governor, read: async () => samples(await metrics.text()) };
 };
+
+test('tokens per minute are told where they are known', async () => {
+  const metrics = createWorkerMetrics({ ofProcess: false });
+  const other = 'ri.aip-agents..agent.b';
+  const status = { limit: 3, inFlight: 1, waiting: { interactive: 0, batch: 0 } };
+  metrics.readLimitsOf({
+    agentRids: () => [agent, other],
+    status: (agentRid) => ({ ...status, ...(agentRid === agent && { tokensPerMinute: 60_000 }) }),
+  });
+  const found = samples(await metrics.text());
+  expect(found.get(`aip_limit_tokens_per_minute{agent="${agent}"}`)).toBe(60_000);
+  expect(found.has(`aip_limit_tokens_per_minute{agent="${other}"}`)).toBe(false);
+});
+
+test('ceilings over all agents are told once there are any', async () => {
+  const metrics = createWorkerMetrics({ ofProcess: false });
+  const gate: { status?: GateStatus } = {};
+  metrics.readLimitsOf({ agentRids: () => [], status: () => undefined }, () => gate.status);
+  const ofAll = async () => [...samples(await metrics.text())].filter(([name]) => name.startsWith('aip_all_agents_'));
+  expect(await ofAll()).toEqual([]);
+  gate.status = { limit: 9, inFlight: 4, waiting: { interactive: 1, batch: 7 } };
+  expect(await ofAll()).toEqual([
+    ['aip_all_agents_calls_in_flight', 4],
+    ['aip_all_agents_calls_waiting{priority="interactive"}', 1],
+    ['aip_all_agents_calls_waiting{priority="batch"}', 7],
+  ]);
+});
 
 describe('what the governor knows', () => {
   test('is nothing before the first call', async () => {
