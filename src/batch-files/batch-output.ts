@@ -40,7 +40,7 @@ export class BatchOutput {
   /**
    * Opens the files; what they hold of an earlier run stays, and a torn last line is cut off.
    *
-   * @throws OutputFileError when a file holds something else than output rows, or a row twice.
+   * @throws OutputFileError when a file cannot be opened, or holds something else than output rows, or a row twice.
    */
   static async open(options: BatchOutputOptions): Promise<BatchOutput> {
     const { out, errors = out, overwrite = false, stdout = process.stdout } = options;

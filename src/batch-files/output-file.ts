@@ -1,5 +1,5 @@
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** A row that stands in an output file already. */
 export interface WrittenRow {
@@ -7,15 +7,17 @@ export interface WrittenRow {
   index: number;
 }
 
-/** An output file that cannot be gone on with: it is no output of a batch, or of another one. */
+/** An output file that cannot be used: it cannot be opened, or is no output of a batch, or of another one. */
 export class OutputFileError extends Error {
   override readonly name = 'OutputFileError';
 
   constructor(
     readonly path: string,
     problem: string,
+    remedy = 'choose another file, or overwrite it (--overwrite)',
+    options?: ErrorOptions,
   ) {
-    super(`Cannot write to ${path}: ${problem}; choose another file, or overwrite it (--overwrite)`);
+    super(`Cannot write to ${path}: ${problem}; ${remedy}`, options);
   }
 }
 
@@ -38,11 +40,10 @@ export class OutputFile {
    * Opens or makes the file, and the folders it lies in.
    *
    * @param options.overwrite Begin afresh, whatever it holds.
-   * @throws OutputFileError when it holds something else than output rows.
+   * @throws OutputFileError when it cannot be opened, or holds something else than output rows.
    */
   static async open(path: string, options: { overwrite: boolean }): Promise<OutputFile> {
-    await mkdir(dirname(path), { recursive: true });
-    const file = await open(path, options.overwrite ? 'w+' : 'a+');
+    const file = await opened(path, options.overwrite ? 'w+' : 'a+');
     try {
       return new OutputFile(file, await mend(file, path));
     } catch (error) {
@@ -63,6 +64,33 @@ export class OutputFile {
     } finally {
       await this.#file.close();
     }
+  }
+}
+
+async function opened(path: string, flags: 'w+' | 'a+'): Promise<FileHandle> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    return await open(path, flags);
+  } catch (error) {
+    throw unusable(path, error);
+  }
+}
+
+/** What is wrong with the path, in words; what is not known of it stays as it is. */
+function unusable(path: string, error: unknown): unknown {
+  const refused = (problem: string, remedy: string) => new OutputFileError(path, problem, remedy, { cause: error });
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'EISDIR':
+      return refused('it is a folder', `name a file in it, such as ${join(path, 'rows.jsonl')}`);
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return refused('a part of its path is a file, and no folder', 'name another path');
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return refused('that is not permitted', 'choose another place, or change its permissions');
+    default:
+      return error;
   }
 }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { BatchOutput, outputRow } from '../../src/batch-files/index.js';
+import { BatchOutput, OutputFileError, outputRow } from '../../src/batch-files/index.js';
 import type { BatchRow, RowOutcome, RowStatus } from '../../src/protocol/batch.js';
 
 let folder: string;
@@ -129,6 +129,19 @@ describe('BatchOutput', () => {
     await writeFile(out, (await readFile(out, 'utf8')).trimEnd());
     await write([outcome(2)]);
     expect(await idsOf(out)).toEqual(['q0', 'q1', 'q2']);
+  });
+
+  test.each([{}, { overwrite: true }])('refuses a folder, and a path through a file: %j', async (more) => {
+    const opening = (path: string) => BatchOutput.open({ out: path, ...more });
+    await expect(opening(folder)).rejects.toThrow(
+      `Cannot write to ${folder}: it is a folder; name a file in it, such as ${join(folder, 'rows.jsonl')}`,
+    );
+    await expect(BatchOutput.open({ out, errors: folder, ...more })).rejects.toThrow(OutputFileError);
+    await writeFile(errors, '');
+    for (const path of [join(errors, 'rows.jsonl'), join(errors, 'deep', 'rows.jsonl')])
+      await expect(opening(path)).rejects.toThrow(
+        `Cannot write to ${path}: a part of its path is a file, and no folder; name another path`,
+      );
   });
 
   test('reads a file longer than its buffer', async () => {
