@@ -12,7 +12,7 @@ export interface OpenedBatchInput {
 }
 
 /** Options of `openBatchInput`. */
-export interface BatchInputOptions extends Pick<ReadBatchOptions, 'format'> {
+export interface BatchInputOptions extends Pick<ReadBatchOptions, 'format' | 'onExtraColumns'> {
   /** What `-` reads; default: the process's own. */
   stdin?: NodeJS.ReadableStream;
   /** Ends the copying of `-` and of pipes. */
@@ -29,7 +29,7 @@ export async function openBatchInput(
   paths: readonly string[],
   options: BatchInputOptions = {},
 ): Promise<OpenedBatchInput> {
-  const { stdin = process.stdin, signal, format } = options;
+  const { stdin = process.stdin, signal, ...reading } = options;
   if (paths.filter((path) => path === '-').length > 1)
     throw new BatchInputError([{ file: 'stdin', message: 'is named twice; name - once' }]);
   const copies: { path: string; remove(): Promise<void> }[] = [];
@@ -54,7 +54,7 @@ export async function openBatchInput(
     throw error;
   }
   const nameOf = (path: string) => names.get(path) ?? path;
-  return { rows: readBatchRows(files, { nameOf, ...(format !== undefined && { format }) }), remove };
+  return { rows: readBatchRows(files, { nameOf, ...reading }), remove };
 }
 
 async function isReadOnlyOnce(path: string): Promise<boolean> {

@@ -22,8 +22,13 @@ interface ParsedRecord {
 /**
  * Reads the records of a CSV file (commas, double quotes, RFC 4180) whose first line names the columns: `id` and
  * `question`, and any other. Empty cells count as absent. A byte order mark, CRLF and blank lines are accepted.
+ *
+ * @param onColumns Is told of the names in the first line.
  */
-export async function* csvRecords(chunks: AsyncIterable<Buffer>): AsyncGenerator<CsvRecord, void, void> {
+export async function* csvRecords(
+  chunks: AsyncIterable<Buffer>,
+  onColumns?: (names: readonly string[]) => void,
+): AsyncGenerator<CsvRecord, void, void> {
   const lines = new LineCounter();
   const source = Readable.from(lines.watch(chunks));
   const parser = source.pipe(
@@ -50,6 +55,7 @@ export async function* csvRecords(chunks: AsyncIterable<Buffer>): AsyncGenerator
         columns = parsed.record.map((name) => name.trim());
         const problem = headerProblem(columns);
         if (problem !== undefined) return void (yield { line, problem });
+        onColumns?.(columns);
       } else {
         yield { line, ...valueOf(columns, parsed.record) };
       }

@@ -5,7 +5,7 @@ import { BatchInputError, type BatchInputProblem, type BatchRow } from '../proto
 import { csvRecords } from './csv-records.js';
 import { checkedChunks, ForeignFileError } from './file-kind.js';
 import { jsonLines } from './jsonl-lines.js';
-import { type ParsedRow, parseRow } from './row-schema.js';
+import { INPUT_FIELDS, type ParsedRow, parseRow } from './row-schema.js';
 
 /** How rows are written in a file. */
 export type BatchFileFormat = 'jsonl' | 'csv';
@@ -16,6 +16,8 @@ export interface ReadBatchOptions {
   format?: BatchFileFormat | 'auto';
   /** What to call a file in messages; default: its path. */
   nameOf?: (path: string) => string;
+  /** Is told, at each reading, of the columns of a CSV file that are no field of a row: they are kept as `extra`. */
+  onExtraColumns?: (file: string, columns: readonly string[]) => void;
 }
 
 /**
@@ -52,7 +54,7 @@ async function* readAll(paths: readonly string[], options: ReadBatchOptions): As
       continue;
     }
     opened.add(resolve(path));
-    for await (const read of rowsOf(path, file, options.format ?? 'auto', ids)) {
+    for await (const read of rowsOf(path, file, options, ids)) {
       if ('problems' in read) problems.push(...read.problems);
       else if (problems.length === 0) yield read.row;
       if (BatchInputError.isEnough(problems)) throw new BatchInputError(problems.slice(0, 20));
@@ -65,14 +67,18 @@ async function* readAll(paths: readonly string[], options: ReadBatchOptions): As
 async function* rowsOf(
   path: string,
   file: string,
-  format: BatchFileFormat | 'auto',
+  { format = 'auto', onExtraColumns }: ReadBatchOptions,
   ids: SeenIds,
 ): AsyncGenerator<{ row: BatchRow } | { problems: BatchInputProblem[] }, void, void> {
   let isEmpty = true;
   let known: BatchFileFormat | undefined;
+  const onColumns = (names: readonly string[]) => {
+    const extra = names.filter((name) => name !== '' && !INPUT_FIELDS.includes(name));
+    if (extra.length > 0) onExtraColumns?.(file, extra);
+  };
   try {
     known = format === 'auto' ? await formatOf(path) : format;
-    for await (const { line, ...parsed } of records(path, known)) {
+    for await (const { line, ...parsed } of records(path, known, onColumns)) {
       isEmpty = false;
       const found =
         'problem' in parsed ? { problems: [parsed.problem] } : ids.check(parseRow(parsed.value), file, line);
@@ -104,9 +110,9 @@ class SeenIds {
   }
 }
 
-async function* records(path: string, format: BatchFileFormat) {
+async function* records(path: string, format: BatchFileFormat, onColumns: (names: readonly string[]) => void) {
   const chunks = checkedChunks(createReadStream(path, { highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer>);
-  yield* format === 'csv' ? csvRecords(chunks) : jsonLines(chunks);
+  yield* format === 'csv' ? csvRecords(chunks, onColumns) : jsonLines(chunks);
 }
 
 async function formatOf(path: string): Promise<BatchFileFormat> {

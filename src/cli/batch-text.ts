@@ -65,7 +65,7 @@ export function batchLines({ progress, settings, control, ...batch }: BatchDescr
 }
 
 /** The first of many. */
-const someOf = (ids: readonly string[]): string =>
+export const someOf = (ids: readonly string[]): string =>
   ids.length <= 5 ? ids.join(', ') : `${ids.slice(0, 5).join(', ')} and ${ids.length - 5} more`;
 
 /**

@@ -106,6 +106,21 @@ describe('batch list, show and watch', () => {
   });
 });
 
+describe('batch files', () => {
+  test('columns of a CSV file that no answer carries are told of once, a folder as output is refused', async () => {
+    const file = join(folder(), 'in.csv');
+    writeFileSync(file, 'id,question,team,note\na,Why?,north,\n');
+    const out = folder();
+    const { code, stderr } = await run('run', file, '--out', join(out, 'answers.jsonl'));
+    expect(code).toBe(0);
+    const told = `Columns "team", "note" of ${file} are no fields of a row: kept in error rows, not in answers.`;
+    expect(stderr.split(told)).toHaveLength(2);
+    const refused = await run('run', file, '--out', out);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain(`Cannot write to ${out}: it is a folder; name a file in it, such as ${out}/`);
+  });
+});
+
 describe('batch results', () => {
   test('--order input gives the rows as they stand in the input, and goes on where a file ends', async () => {
     rig.simulator.changeSettings({ answerLatencyMs: [10, 400] });

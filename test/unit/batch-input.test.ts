@@ -19,6 +19,18 @@ describe('openBatchInput()', () => {
     await expect(allRows(input.rows)).rejects.toThrow('stdin: does not exist');
   });
 
+  test('tells of columns that are no field of a row, by file', async () => {
+    const told: unknown[] = [];
+    const onExtraColumns = (...heard: unknown[]) => void told.push(heard);
+    const plain = await file('id,question,metadata\na,Why?,{}\n', 'plain.csv');
+    const stdin = stdinOf('id, team ,question,,note\nb,north,Why?,,\n');
+    const input = await openBatchInput([plain, '-'], { stdin, onExtraColumns });
+    const rows = await allRows(input.rows);
+    await input.remove();
+    expect(told).toEqual([['stdin', ['team', 'note']]]);
+    expect(rows.map(({ extra }) => extra)).toEqual([undefined, { team: 'north' }]);
+  });
+
   test('calls standard input by its name where it is bad', async () => {
     const path = await file(goodLine('a'));
     const input = await openBatchInput([path, '-'], { stdin: stdinOf(`\n${goodLine('a')}`) });

@@ -8,7 +8,7 @@ import { command, EXIT, JSON_OPTION, TEMPORAL_SETTINGS } from '../../command.js'
 import type { OutputOptions, SubmitOptions } from './batch-options.js';
 import { OUTPUT_OPTIONS, settingsOf, SUBMIT_OPTIONS } from './batch-options.js';
 import { collect } from './collect.js';
-import { newBatchId, readThrough, sourceOf } from './input-files.js';
+import { extraColumnsText, newBatchId, readThrough, sourceOf } from './input-files.js';
 import { noteSubmitted } from './note-submitted.js';
 
 const INPUT =
@@ -73,10 +73,13 @@ async function withSubmission(
 ): Promise<number> {
   const agentRid = loadAgentRid(sources);
   const batchId = options.id ?? newBatchId();
-  const input = await openBatchInput(args, { stdin: io.stdin, signal });
+  const extraColumns = new Map<string, readonly string[]>();
+  const onExtraColumns = extraColumns.set.bind(extraColumns);
+  const input = await openBatchInput(args, { stdin: io.stdin, signal, onExtraColumns });
   try {
     // Before Temporal is asked for: bad input is refused wherever it is met.
     await readThrough(input.rows);
+    for (const [file, columns] of extraColumns) output.note(extraColumnsText(file, columns));
     return await withAipClient({ sources, output, signal }, async (aip) => {
       if (options.id === undefined) output.note(`Batch ${batchId}`);
       const settings = { ...settingsOf(options), source: sourceOf(args) };
