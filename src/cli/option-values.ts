@@ -28,7 +28,7 @@ export const timeOption =
     const at = ms === undefined && MOMENT.test(text) ? Date.parse(text) : now() + (ms ?? Number.NaN);
     if (!Number.isNaN(at)) return new Date(at).toISOString();
     throw new UsageError(
-      `Mend ${name}: "${text}" is neither a time with its zone such as 2026-03-01T18:00Z nor a duration such as 6h`,
+      `Mend ${name}: "${text}" is neither a time with its zone such as 2030-01-31T18:00Z nor a duration such as 6h`,
     );
   };
 

@@ -158,7 +158,7 @@ export async function closeAgent(
   const { until, reason } = options;
   if (until !== undefined && !(Date.parse(until) > Date.now())) {
     throw new InvalidCallError(
-      `Cannot close the agent until ${until}: give a time to come, such as 2026-03-01T18:00:00Z`,
+      `Cannot close the agent until ${until}: give a time to come, such as 2030-01-31T18:00:00Z`,
     );
   }
   checkReason('close', reason);

@@ -131,7 +131,7 @@ const closeCommand = command<{ until?: string; reason?: string; allAgents?: bool
   options: [
     {
       flags: '--until <time>',
-      about: 'open by itself then: 2026-03-01T18:00Z, or 2h from now',
+      about: 'open by itself then: 2h from now, or a time with its zone such as 2030-01-31T18:00Z',
       parse: timeOption('--until'),
     },
     { flags: '--reason <text>', about: 'why, for whoever wonders; at most 200 characters' },
