@@ -32,6 +32,7 @@ export class ProgressReport {
 
   waiting(reason: string, untilMs?: number, phase: ExchangeProgress['phase'] = 'waitingForLimit'): void {
     this.#progress.waitingFor = reason;
+    delete this.#progress.waitingUntil;
     if (untilMs !== undefined) this.#progress.waitingUntil = new Date(untilMs).toISOString();
     this.#tell(phase);
   }

@@ -210,6 +210,17 @@ describe('what heartbeats tell', () => {
     report.phase('sending');
     expect(waitingFor).toBeUndefined();
   });
+
+  test('forgets until when it waited once it waits for something else', () => {
+    const { signal } = new AbortController();
+    let waitingUntil: string | undefined;
+    const onProgress = (progress: { waitingUntil?: string }) => void ({ waitingUntil } = progress);
+    const report = new ProgressReport(newExchangeMemory(), { signal, onProgress });
+    report.waiting('the agent, which is closed', 0);
+    expect(waitingUntil).toBe(new Date(0).toISOString());
+    report.waiting('the ceiling');
+    expect(waitingUntil).toBeUndefined();
+  });
 });
 
 test('how long is looked for an exchange grows with the longest answer of its agent, from 30 s', () => {
