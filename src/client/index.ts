@@ -80,6 +80,7 @@ export {
   resumeBatch,
   runBatch,
   setBatchConcurrency,
+  setBatchWeight,
   submitBatch,
   watchBatch,
 } from './batch.js';
