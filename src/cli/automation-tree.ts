@@ -91,13 +91,21 @@ function factsOf(step: StepStatus, nowMs: number): string[] {
   ];
 }
 
-function whyOf({ state, waitingFor, waitingUntil, error }: StepStatus, nowMs: number): string[] {
+function whyOf({ state, waitingFor, error, ...end }: StepStatus, nowMs: number): string[] {
   const isOver = isFinished(state) || state === 'pending';
-  const until = waitingUntil === undefined ? '' : `; until ${momentText(waitingUntil, nowMs)}`;
   return [
-    ...(waitingFor === undefined || isOver ? [] : [`… waits for ${oneLine(waitingFor)}${until}`]),
+    ...(waitingFor === undefined || isOver ? [] : [`… waits for ${oneLine(waitingFor)}${untilText(end, nowMs)}`]),
     ...(error === undefined || state === 'done' ? [] : [errorText(error)]),
   ];
+}
+
+/** Until when something waits, and what happens then. */
+export function untilText(
+  { waitingUntil, waitingThen }: Pick<StepStatus, 'waitingUntil' | 'waitingThen'>,
+  nowMs: number,
+): string {
+  if (waitingUntil === undefined) return '';
+  return `; until ${momentText(waitingUntil, nowMs)}${waitingThen === undefined ? '' : `, then ${waitingThen}`}`;
 }
 
 function errorText({ errorName, message }: { errorName: string; message: string }): string {

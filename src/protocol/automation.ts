@@ -59,6 +59,8 @@ export interface StepStatus {
   waitingFor?: string;
   /** ISO 8601: until when at most. */
   waitingUntil?: string;
+  /** Of an approval with an end, in words: what happens then, as `ApprovalStatus.then`. */
+  waitingThen?: string;
   /** Of a `forEach`: items in all, as far as it is known. */
   items?: number;
   /** Of these, how many have ended, and how many of those have failed. */
@@ -77,9 +79,12 @@ export interface ApprovalStatus {
   message: string;
   /** ISO 8601. */
   askedAt: string;
-  /** ISO 8601: when `default` decides, or the step fails. */
+  /** ISO 8601: the end of its `wait`, or of a `deadline` around it that comes first. */
   deadline?: string;
+  /** What is decided at `deadline`. Absent: nothing is, the step, or what is around it, fails. */
   default?: Decision;
+  /** What happens at `deadline`, in words: `it is approved`, `it is rejected`, `it fails`, `the plan fails`, `steps[2] fails`. */
+  then?: string;
   reminders: number;
 }
 
@@ -114,6 +119,8 @@ export interface AutomationStatus {
   waitingFor?: string;
   /** ISO 8601. */
   waitingUntil?: string;
+  /** In words, while all that runs is one approval with an end: what happens then. */
+  waitingThen?: string;
   /** ISO 8601, of the first run. */
   startedAt: string;
   /** ISO 8601, when the plan has a deadline. */

@@ -267,6 +267,21 @@ test('approvalLines() names the approval where several wait, and tells what no d
   expect(lines[1]).toBe('  npx x automation approve n/1 send  (or reject)');
 });
 
+test('what happens when an approval ends undecided is told with its end', () => {
+  const [end, then] = ['2026-03-01T12:00:00.000Z', 'the plan fails'];
+  const waiting = step('Send it?', 'waiting', { waitingFor: 'approval send', waitingUntil: end, waitingThen: then });
+  const live = status([waiting], {
+    ...{ state: 'waiting', waitingFor: 'approval send', waitingUntil: end, waitingThen: then },
+    approvals: [{ ...APPROVAL, deadline: end, then }],
+  });
+  const lines = automationLines(description(live), { nowMs, program });
+  expect(lines.filter((line) => /until \d\d:\d\d:\d\d, then the plan fails$/.test(line))).toEqual([
+    expect.stringMatching(/^waiting {5}approval send; until/),
+    expect.stringMatching(/^ {2}… waits for approval send; until/),
+    expect.stringMatching(/^⏸ send: Send it\?; until/),
+  ]);
+});
+
 test('approvalLines() shows the lines of a message to whoever reads it whole', () => {
   const approval = { ...APPROVAL, message: 'Send it?\n\nDear\u0007 customer,\nyours' };
   const of = description(status([], { approvals: [approval] }));

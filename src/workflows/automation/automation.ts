@@ -25,6 +25,7 @@ import { jsonBytes } from '../../protocol/json-size.js';
 import type { JsonObject, JsonValue, StepPath } from '../../protocol/plan.js';
 import { searchAttributeKeys } from '../../protocol/search-attributes.js';
 import { ApprovalDesk } from '../approval.js';
+import { withinDeadline } from './deadline.js';
 import { detailsOf } from './details.js';
 import { Engine } from './engine.js';
 import { evaluate } from './expressions.js';
@@ -135,7 +136,7 @@ class AutomationRun {
   async #steps(): Promise<JsonValue | undefined> {
     const { plan } = this.input;
     const { frame, startedAt } = this.#memory;
-    await this.#engine.withinDeadline(plan.deadlineMs, Date.parse(startedAt), 'the plan', () =>
+    await withinDeadline(plan.deadlineMs, Date.parse(startedAt), 'the plan', () =>
       this.#engine.block(plan.steps, frame, 'steps', this.#scope),
     );
     return plan.output === undefined ? undefined : evaluate(plan.output, this.#scope.context());
@@ -194,6 +195,7 @@ class AutomationRun {
       state: wait === undefined ? this.#state : 'waiting',
       ...(wait !== undefined && { waitingFor: wait.waitingFor }),
       ...(wait?.untilMs !== undefined && { waitingUntil: new Date(wait.untilMs).toISOString() }),
+      ...(wait?.then !== undefined && { waitingThen: wait.then }),
       startedAt,
       ...(plan.deadlineMs !== undefined && {
         deadline: new Date(Date.parse(startedAt) + plan.deadlineMs).toISOString(),

@@ -29,6 +29,8 @@ export interface StepWait {
   waitingFor: string;
   /** Milliseconds since the epoch. */
   untilMs?: number;
+  /** In words: what happens then. */
+  then?: string;
 }
 
 export type StepEnd = 'done' | 'failed' | 'skipped' | 'cancelled';
@@ -147,9 +149,10 @@ export class StepTree {
     const waits = [...this.#waits.values()].flat();
     const [first] = waits;
     if (first === undefined || waits.length < this.#activeLeaves) return undefined;
+    if (waits.length === 1) return first;
     const untilMs = Math.min(...waits.map((wait) => wait.untilMs ?? Infinity));
-    const more = waits.length === 1 ? '' : `, and ${waits.length - 1} more`;
-    return { waitingFor: `${first.waitingFor}${more}`, ...(untilMs !== Infinity && { untilMs }) };
+    const waitingFor = `${first.waitingFor}, and ${waits.length - 1} more`;
+    return { waitingFor, ...(untilMs !== Infinity && { untilMs }) };
   }
 
   status(): StepStatus[] {
@@ -206,6 +209,7 @@ export class StepTree {
       ...(record?.error !== undefined && { error: record.error }),
       ...(wait !== undefined && { waitingFor: wait.waitingFor }),
       ...(wait?.untilMs !== undefined && { waitingUntil: new Date(wait.untilMs).toISOString() }),
+      ...(wait?.then !== undefined && { waitingThen: wait.then }),
       ...(children.length > 0 && { children }),
     };
   }
