@@ -9,7 +9,7 @@ import {
   outputText,
 } from '../../src/cli/automation-text.js';
 import { momentText, stepTree } from '../../src/cli/automation-tree.js';
-import { scheduleTable } from '../../src/cli/schedule-text.js';
+import { scheduleLine, scheduleLines, scheduleTable, zonedTime } from '../../src/cli/schedule-text.js';
 import { columnsOf } from '../../src/cli/terminal.js';
 import type { AutomationDescription } from '../../src/client/index.js';
 import type { AutomationStatus, StepState, StepStatus } from '../../src/protocol/automation.js';
@@ -358,13 +358,57 @@ describe('automationTable()', () => {
 test('scheduleTable() tells next and last runs, or that it is paused', () => {
   const schedule = {
     ...{ name: 'night', scheduleId: 'automation/night', plan: 'nightly', when: '0 6 * * * (UTC)', paused: false },
+    timeZone: 'UTC',
     nextRuns: [new Date('2026-03-02T06:00:00Z')],
     lastRuns: [],
   };
   const text = scheduleTable([schedule, { ...schedule, name: 'off', paused: true }], { nowMs });
   expect(text).toMatch(
-    /^SCHEDULE {2}PLAN +NEXT +LAST +WHEN\nnight +nightly {2}2026-03-0\d \d\d:00 {2}- +0 6 \* \* \* \(UTC\)\noff +nightly {2}paused/,
+    /^SCHEDULE {2}PLAN +NEXT +LAST +WHEN\nnight +nightly {2}2026-03-02 06:00 UTC {2}- +0 6 \* \* \* \(UTC\)\noff +nightly {2}paused/,
   );
+});
+
+test.each([
+  ['Europe/Berlin', '2026-03-02T05:00:00Z', '2026-03-02 06:00:00 +01:00'],
+  ['Europe/Berlin', '2026-07-01T22:30:05Z', '2026-07-02 00:30:05 +02:00'],
+  ['Europe/London', '2026-03-02T05:00:00Z', '2026-03-02 05:00:00 +00:00'],
+  ['America/St_Johns', '2026-03-02T05:00:00Z', '2026-03-02 01:30:00 -03:30'],
+  ['UTC', '2026-03-02T00:00:00Z', '2026-03-02 00:00:00 UTC'],
+  // One that the server knows, and this Node.js does not.
+  ['Mars/Olympus', '2026-03-02T05:00:00Z', '2026-03-02 05:00:00 UTC'],
+])('zonedTime() in %s', (zone, time, text) => {
+  expect(zonedTime(time, zone)).toBe(text);
+  expect(zonedTime(new Date(time), zone)).toBe(text);
+});
+
+test('a schedule tells its times in its own time zone', () => {
+  const schedule = {
+    ...{
+      name: 'night',
+      scheduleId: 'automation/night',
+      plan: 'nightly',
+      when: '0 6 * * * (Asia/Tokyo)',
+      paused: false,
+    },
+    timeZone: 'Asia/Tokyo',
+    nextRuns: [new Date('2026-03-01T21:00:00Z')],
+    lastRuns: [{ automationId: 'night-1', scheduledAt: new Date(ago(0)), startedAt: new Date(ago(60)) }],
+  };
+  const [, row] = scheduleTable([schedule], { nowMs }).split('\n');
+  expect(row).toMatch(/^night +nightly {2}2026-03-02 06:00 \+09:00 {2}20:59:00 \+09:00 {2}0 6/);
+  expect(scheduleLine(schedule)).toBe(
+    'Schedule night starts plan nightly: 0 6 * * * (Asia/Tokyo); next at 2026-03-02 06:00:00 +09:00',
+  );
+  const lines = scheduleLines({
+    ...schedule,
+    ...{ inputs: {}, overlap: 'skip', catchupWindowMs: 60_000, createdAt: new Date(NOW), running: [] },
+    counts: { started: 1, skipped: 0, missed: 0 },
+  });
+  expect(lines.filter((line) => line.includes('+09:00'))).toEqual([
+    'created   2026-03-01 21:00:00 +09:00',
+    'next      2026-03-02 06:00:00 +09:00',
+    'last      2026-03-01 20:59:00 +09:00  night-1',
+  ]);
 });
 
 describe('changeLines()', () => {
