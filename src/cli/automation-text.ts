@@ -121,7 +121,7 @@ export function automationLines(description: AutomationDescription, place: Place
     ['state', stateWord(description)],
     ['failure', failure && failureWords(failure)],
     ['plan', planText(description)],
-    ['schedule', description.schedule],
+    ['schedule', scheduleText(description)],
     ['agent', description.agentRid],
     ['started', localTime(live?.startedAt ?? description.startedAt)],
     ['ended', description.closedAt && localTime(description.closedAt)],
@@ -155,6 +155,9 @@ function planText({ plan, source, live }: AutomationDescription): string | undef
   const from = source === undefined ? '' : ` from ${source}`;
   return name && `${name}${from}${live?.description === undefined ? '' : `: ${oneLine(live.description)}`}`;
 }
+
+const scheduleText = ({ schedule, scheduledAt }: AutomationDescription): string | undefined =>
+  scheduledAt === undefined ? schedule : `${schedule}, for ${localTime(scheduledAt)}`;
 
 function totalsText(totals: AutomationStatus['totals'] | undefined): string | undefined {
   if (totals === undefined) return undefined;

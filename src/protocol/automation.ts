@@ -163,6 +163,6 @@ export interface AutomationMemo {
   plan: string;
   /** Name of the file that it was read from. */
   source?: string;
-  /** ISO 8601: when it was started, whichever run it is in. Absent when a schedule has started it. */
+  /** ISO 8601: when it was started, whichever run it is in. Absent in the first run of what a schedule has started. */
   startedAt?: string;
 }

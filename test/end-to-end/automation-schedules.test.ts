@@ -313,6 +313,7 @@ const ZONES = [
 ];
 
 test('backfill starts the plan for each time of a span', async () => {
+  const begunMs = Date.now();
   const name = await create({ cron: ['0 6 * * *'] });
   const [from, to] = [new Date('2026-03-01T00:00:00Z'), new Date('2026-03-04T00:00:00Z')];
   await backfillAutomationSchedule(rig.client, name, { from, to, overlap: 'allowAll' });
@@ -328,7 +329,14 @@ test('backfill starts the plan for each time of a span', async () => {
   expect(lastRuns.map(({ automationId }) => automationId)).toEqual(
     lastRuns.map(({ scheduledAt }) => `${name}-${scheduledAt.toISOString().replace('.000', '')}`),
   );
-  for (const { automationId } of lastRuns) {
+  for (const { automationId, scheduledAt } of lastRuns) {
+    await until('its search attributes are there', async () => {
+      return (await describeAutomation(rig.client, automationId)).schedule === name;
+    });
+    const description = await describeAutomation(rig.client, automationId);
+    expect(description.scheduledAt).toEqual(scheduledAt);
+    // To the second: it is the server's clock.
+    expect(description.startedAt.getTime()).toBeGreaterThan(begunMs - 1_000);
     await rig.client.client.workflow.getHandle(`automation/${automationId}`).terminate();
   }
   await expect(backfillAutomationSchedule(rig.client, name, { from: to, to: from })).rejects.toThrow(

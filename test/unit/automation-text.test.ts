@@ -307,6 +307,7 @@ describe('automationLines()', () => {
     const lines = automationLines(
       description(live, {
         ...{ status: 'completed', source: 'nightly.yaml', closedAt: new Date(nowMs) },
+        ...{ schedule: 'night', scheduledAt: new Date('2026-02-01T12:00:00Z') },
         result: { output: { late: 2 }, totals: live.totals },
       }),
       { nowMs, program },
@@ -314,6 +315,7 @@ describe('automationLines()', () => {
     const text = lines.join('\n');
     expect(text).toMatch(/^automation {2}nightly\/1\nstate {7}completed\nplan {8}nightly from nightly\.yaml: Reports/);
     expect(text).toContain('totals      5 steps, 12 answered, 1 failed, 34120 tokens');
+    expect(text).toMatch(/\nschedule {4}night, for 2026-02-01 \d\d:00:00\n/);
     expect(text).toContain('runs        3, this one included');
     expect(text).toContain('\n✓ Ask  12s\n');
     expect(text).toContain('send was approved by ann at ');

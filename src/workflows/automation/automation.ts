@@ -5,8 +5,8 @@ import {
   ApplicationFailure,
   CancellationScope,
   CancelledFailure,
-  continueAsNew,
   isCancellation,
+  makeContinueAsNewFunc,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
@@ -15,6 +15,7 @@ import {
 import {
   type ApprovalAnswer,
   type AutomationInput,
+  type AutomationMemo,
   type AutomationResult,
   type AutomationStatus,
   automationStatusQuery,
@@ -158,11 +159,24 @@ class AutomationRun {
     };
     const input: AutomationInput = { ...this.input, snapshot: snapshot as unknown as JsonObject };
     const bytes = jsonBytes(input);
-    if (bytes <= MOST_INPUT_BYTES) return continueAsNew<typeof automationWorkflow>(input);
+    if (bytes <= MOST_INPUT_BYTES) {
+      return makeContinueAsNewFunc<typeof automationWorkflow>({ memo: this.#memoOfNext() })(input);
+    }
     const message =
       `The plan failed: it cannot go on in a new run, as that would begin with ${bytes} bytes of JSON, more than ${MOST_INPUT_BYTES}; ` +
       'give conversations smaller parameters, do fewer items at once, or make a shorter plan';
     return ApplicationFailure.nonRetryable(message, FAILURE_TYPES.planStateTooLarge);
+  }
+
+  /** Of a later run, lists know no other start than its own: the first one's stands in the memo. A schedule cannot write it there. */
+  #memoOfNext(): Record<string, unknown> {
+    const { memo } = workflowInfo();
+    const { startedAt } = this.#memory;
+    const ofAutomation: AutomationMemo = {
+      ...{ plan: this.input.plan.name, startedAt },
+      ...(memo?.['automation'] as AutomationMemo | undefined),
+    };
+    return { ...memo, automation: ofAutomation };
   }
 
   #end(state: 'closed' | 'cancelled' | 'failed'): void {
