@@ -71,11 +71,12 @@ function nodeOf(step: StepStatus, nowMs: number): Node {
 }
 
 function factsOf(step: StepStatus, nowMs: number): string[] {
-  const { state, begun, failed, items, itemsEnded, itemsFailed = 0, tokens, startedAt, finishedAt } = step;
+  const { state, begun, failed, tries, items, itemsEnded, itemsFailed = 0, tokens, startedAt, finishedAt } = step;
   const isNotTaken = step.kind === 'if' && state === 'done' && isUntouched(step);
   const failures = (count: number): string => (count > 0 ? ` (${count} failed)` : '');
   const counts = [
     ...(begun > 1 ? [`${begun}×${failures(failed)}`] : []),
+    ...(tries === undefined ? [] : [`${tries} tries`]),
     ...(items === undefined
       ? []
       : [itemsEnded === undefined ? `${items} items` : `${itemsEnded}/${items}${failures(itemsFailed)}`]),

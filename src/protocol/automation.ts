@@ -26,7 +26,7 @@ export interface AutomationResult {
 export interface AutomationTotals {
   /** Steps that were begun, items of a `forEach` counted each. */
   steps: number;
-  /** Exchanges by how they ended. */
+  /** Exchanges by how they ended; of a batch, its rows: those that expired are cancelled. */
   answered: number;
   failed: number;
   cancelled: number;
@@ -50,6 +50,8 @@ export interface StepStatus {
   begun: number;
   done: number;
   failed: number;
+  /** Times it was tried, the retries of its `onError` included. Absent: never again. */
+  tries?: number;
   /** Of its exchanges and those of the steps in it. */
   tokens: number;
   /** ISO 8601, of the first begin and the last end. */

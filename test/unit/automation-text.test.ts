@@ -61,7 +61,7 @@ const APPROVAL = { approvalId: 'send', message: 'Send it?', askedAt: ago(10), re
 describe('stepTree()', () => {
   test('shows sign, label, id, counts, tokens and time of each step, and why it waits or has failed', () => {
     const steps = [
-      step('Fetch', 'done', { id: 'fetch', tokens: 120 }),
+      step('Fetch', 'done', { id: 'fetch', tries: 3, tokens: 120 }),
       forEach('running', [step('Ask', 'running', { begun: 14, done: 12, failed: 1 }), step('Sum up', 'pending')], {
         ...{ items: 80, itemsEnded: 12, itemsFailed: 1, tokens: 900 },
       }),
@@ -77,7 +77,7 @@ describe('stepTree()', () => {
       step('Later', 'pending'),
     ];
     expect(stepTree(steps, { nowMs })).toEqual([
-      '✓ Fetch (fetch)  120 tokens  12s',
+      '✓ Fetch (fetch)  3 tries  120 tokens  12s',
       '▶ for each order (each)  12/80 (1 failed)  900 tokens  1m 00s',
       '  ▶ Ask  14× (1 failed)  1m 00s',
       '  · Sum up',

@@ -70,6 +70,7 @@ function lineOf(step: StepStatus): string {
     begun,
     done,
     failed,
+    tries,
     items,
     itemsEnded = 0,
     itemsFailed = 0,
@@ -83,9 +84,10 @@ function lineOf(step: StepStatus): string {
       : begun > 1
         ? `, ${done} of ${begun} done`
         : '';
+  const retried = tries === undefined ? '' : `, ${tries} tries`;
   const failures = failed > 0 && begun > 1 ? `, ${failed} failed` : '';
   const why = error === undefined ? '' : ` (${error.errorName})`;
-  return `${SIGNS[state]} ${title === undefined ? '' : `${title}: `}${id ?? `\`${path}\``} (${kind}${counts}${failures})${untilText(waitingUntil, waitingThen)}${why}`;
+  return `${SIGNS[state]} ${title === undefined ? '' : `${title}: `}${id ?? `\`${path}\``} (${kind}${counts}${failures}${retried})${untilText(waitingUntil, waitingThen)}${why}`;
 }
 
 const untilText = (until: string | undefined, then: string | undefined): string =>

@@ -125,6 +125,7 @@ export class Engine {
         const pause = () => this.#leaves.pause(path, retryMs, `its next try (${frame.retries} of ${retries})`);
         await (blocksOf(step).length > 0 ? this.#atWork(pause) : pause());
         delete frame.retryMs;
+        this.tools.tree.retry(path);
       }
       try {
         return await this.#once(work);

@@ -2,7 +2,7 @@
 import { isCancellation, workflowInfo } from '@temporalio/workflow';
 import type { ExchangeOutcome } from '../../protocol/exchange.js';
 import type { AutomationTotals } from '../../protocol/automation.js';
-import { batchWorkflowId, type RowOutcome } from '../../protocol/batch.js';
+import { batchWorkflowId, type RowCounts, type RowOutcome } from '../../protocol/batch.js';
 import { durationMs, LONGEST_MS } from '../../protocol/duration.js';
 import { FAILURE_TYPES } from '../../protocol/failures.js';
 import { jsonBytes } from '../../protocol/json-size.js';
@@ -217,7 +217,7 @@ export class LeafSteps {
       const batch = await this.tools.rest.long(() => runBatch(options));
       const { rowCount, counts } = batch;
       this.tools.tree.addTokens(path, counts.tokens);
-      this.tools.totals.tokens += counts.tokens;
+      this.#count(counts);
       if (counts.failed > (step.maxFailures ?? Infinity)) {
         const message = `${counts.failed} of ${rowCount} rows failed, more than ${step.maxFailures}; see batch show ${batchId}`;
         throw StepError.of(FAILURE_TYPES.tooManyFailedRows, message);
@@ -228,6 +228,15 @@ export class LeafSteps {
     } finally {
       shown();
     }
+  }
+
+  /** What a batch has done, as if it had been asked here. */
+  #count({ succeeded, failed, cancelled, expired, tokens }: RowCounts): void {
+    const { totals } = this.tools;
+    totals.answered += succeeded;
+    totals.failed += failed;
+    totals.cancelled += cancelled + expired;
+    totals.tokens += tokens;
   }
 
   #set(work: Work<SetStep>): Promise<undefined> {
