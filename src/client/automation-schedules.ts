@@ -162,7 +162,7 @@ export type TriggeredSchedule =
        * started within some seconds, and Temporal does not say why. It names runs by the second: of two within one, only the first
        * starts.
        */
-      notStarted: 'skipped' | 'waits' | 'unknown';
+      notStarted: NotStarted;
       overlap: ScheduleOverlap;
       /** Ids of the automations of the schedule that run. */
       running: string[];
@@ -190,25 +190,31 @@ export async function triggerAutomationSchedule(
       if (now.info.numActionsTaken > before.info.numActionsTaken && last !== undefined) {
         return { automationId: automationIdOf(last.action.workflow.workflowId) };
       }
-      const notStarted = whyNotStarted(before, now, overlap) ?? (Date.now() < untilMs ? undefined : 'unknown');
-      if (notStarted !== undefined) return { notStarted, overlap, running: descriptionOf(now).running };
+      const notStarted = whyNotStarted(before, now, overlap);
+      const isOver = Date.now() >= untilMs;
+      if (isOver || isCertain(notStarted, overlap)) return { notStarted, overlap, running: descriptionOf(now).running };
       await pause(LOOK_EVERY_MS, undefined);
     }
   });
 }
 
-/** Its counters tell. Undefined: it may start yet. */
-function whyNotStarted(
-  before: ScheduleDescription,
-  now: ScheduleDescription,
-  overlap: ScheduleOverlap,
-): 'skipped' | 'waits' | undefined {
+type NotStarted = 'skipped' | 'waits' | 'unknown';
+
+/** Whether it will not start soon: what `cancelOther` and `terminateOther` end is gone within seconds, mostly. */
+const isCertain = (notStarted: NotStarted, overlap: ScheduleOverlap): boolean =>
+  notStarted === 'skipped' || (notStarted === 'waits' && (overlap === 'bufferOne' || overlap === 'bufferAll'));
+
+/** `bufferAll` as well, where a thousand wait. */
+const MAY_SKIP: readonly ScheduleOverlap[] = ['skip', 'bufferOne', 'bufferAll'];
+
+/** Its counters tell. */
+function whyNotStarted(before: ScheduleDescription, now: ScheduleDescription, overlap: ScheduleOverlap): NotStarted {
   const skipped = ({ info, raw }: ScheduleDescription) =>
     info.numActionsSkippedOverlap + Number(raw.info?.bufferDropped ?? 0);
-  // Starts at its times are counted alike.
-  if (overlap !== 'allowAll' && skipped(now) > skipped(before)) return 'skipped';
+  // Starts at its times are counted alike, of a policy that skips none.
+  if (MAY_SKIP.includes(overlap) && skipped(now) > skipped(before)) return 'skipped';
   const buffered = ({ raw }: ScheduleDescription) => Number(raw.info?.bufferSize ?? 0);
-  return buffered(now) > buffered(before) && now.info.runningActions.length > 0 ? 'waits' : undefined;
+  return buffered(now) > buffered(before) && now.info.runningActions.length > 0 ? 'waits' : 'unknown';
 }
 
 /** Deletes a schedule; what it has started goes on. @throws AutomationScheduleNotFoundError */

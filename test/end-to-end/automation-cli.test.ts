@@ -349,7 +349,12 @@ describe('automation schedule', () => {
     const name = `release-${randomUUID()}`;
     const schedule = (...args: string[]) => run('schedule', ...args);
     expect((await schedule('create', name, RELEASE, '--every', '365d', '--input', 'version=7')).code).toBe(0);
-    const id = (await schedule('trigger', name)).stdout.trim();
+    const first = (await schedule('trigger', name)).stdout.trim();
+    // Temporal names runs by the second.
+    await until('the next second', () => new Date().toISOString().slice(0, 19) > first.slice(-20, -1));
+    const id = (await schedule('trigger', name, '--overlap', 'cancelOther')).stdout.trim();
+    expect(id).toMatch(new RegExp(`^${name}-20`));
+    expect((await run('watch', first)).code).toBe(1);
     const skipped = await schedule('trigger', name);
     expect(skipped).toMatchObject({ code: 1, stdout: '' });
     expect(skipped.stderr).toContain(
@@ -361,6 +366,12 @@ describe('automation schedule', () => {
     expect(await schedule('trigger', name, '--overlap', 'bufferOne')).toMatchObject({
       ...{ code: 0, stdout: '' },
       stderr: expect.stringContaining(`${id} still runs, and this start waits for its end (overlap: bufferOne)`),
+    });
+    expect(await schedule('trigger', name, '--overlap', 'bufferOne')).toMatchObject({
+      ...{ code: 1, stdout: '' },
+      stderr: expect.stringContaining(
+        `${id} still runs, another start waits for its end already, and this start was skipped (overlap: bufferOne); --overlap allowAll`,
+      ),
     });
     expect((await schedule('delete', name)).code).toBe(0);
     expect((await run('cancel', id)).code).toBe(0);

@@ -86,9 +86,10 @@ function triggeredText(name: string, triggered: TriggeredSchedule, program: stri
   const runs = running.length === 0 ? 'a run of it still runs' : `${running.join(', ')} still runs`;
   switch (notStarted) {
     case 'skipped': {
-      const other =
-        overlap === 'skip' ? '--overlap bufferOne starts one after it, allowAll' : '--overlap allowAll starts one';
-      return `Nothing was started: ${runs}, and this start was skipped (overlap: ${overlap}); ${other} beside it`;
+      const isSkip = overlap === 'skip';
+      const others = isSkip ? '--overlap bufferOne starts one after it, allowAll' : '--overlap allowAll starts one';
+      const waits = isSkip ? '' : ', another start waits for its end already';
+      return `Nothing was started: ${runs}${waits}, and this start was skipped (overlap: ${overlap}); ${others} beside it`;
     }
     case 'waits':
       return `Nothing has started yet: ${runs}, and this start waits for its end (overlap: ${overlap})`;
