@@ -62,6 +62,7 @@ export type {
   AutomationTimes,
   ScheduledRun,
   ScheduleOverlap,
+  TriggeredSchedule,
 } from './automation-schedules.js';
 export {
   BatchEndedError,
