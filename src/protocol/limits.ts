@@ -1,5 +1,6 @@
 import { defineSignal } from '@temporalio/workflow';
 import { LIMITS } from './defaults.js';
+import type { TokenReport, TokenShares } from './token-limit.js';
 
 /** Whose batch call it is, and its weight when flows share what an agent lets in. */
 export interface Flow {
@@ -53,8 +54,10 @@ export interface MemberReport extends LearnedLimit {
   isRamping: boolean;
   /** Calls per second that it may start now, by what it has learned. */
   ratePerSecond?: number;
-  /** Tokens per minute, where it has learned such a limit. */
+  /** Tokens per minute that it may use, where such a limit is known. */
   tokensPerMinute?: number;
+  /** Of the tokens of its calls; absent: an older worker. */
+  tokens?: TokenReport;
   inFlight: number;
   waiting: number;
   /** The most of both together, over the last moments: its share is left to it while work comes and goes. */
@@ -90,6 +93,8 @@ export interface FleetShares {
     targets: Record<string, LearnedLimit>;
     isSettled: boolean;
   };
+  /** A limit of tokens that is known or suspected; absent: none, or the leader is an older worker. */
+  tokens?: TokenShares;
 }
 
 /** What `governorWorkflow` is started with. */
