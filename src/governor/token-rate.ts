@@ -103,8 +103,8 @@ export function allowedTokens({ rate, share }: TokenUse): number {
 
 /** What a worker tells the others. */
 export function reportOfTokens(use: TokenUse, callMs: number, nowMs: number): TokenReport {
-  const { used, mean, known, landedAtMs, letInStartedAtMs, refusedStartedAtMs, isLed } = use;
-  const hasFound = !isLed && (use.suspicion !== null || use.rate !== null);
+  const { used, mean, known, landedAtMs, letInStartedAtMs, refusedStartedAtMs, isLed, share } = use;
+  const hasFound = !isLed && share === null && (use.suspicion !== null || use.rate !== null);
   return {
     ...{ used, recent: sumOf(use.recent, nowMs, MINUTE_MS), mean, known, callMs },
     ...{ landedAtMs, letInStartedAtMs, refusedStartedAtMs },

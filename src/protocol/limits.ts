@@ -46,7 +46,7 @@ export interface LearnedLimit {
 
 /**
  * What a worker tells the others of its calls to an agent, in the heartbeat details of the activity that stands for it in the
- * agent's `governorWorkflow`. Plain JSON, a few hundred bytes.
+ * agent's `governorWorkflow`. Plain JSON, a few hundred bytes; of the leader as many more for each member.
  */
 export interface MemberReport extends LearnedLimit {
   identity: string;

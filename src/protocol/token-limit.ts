@@ -68,7 +68,7 @@ export interface TokenReport {
   letInStartedAtMs: number;
   /** When the call that was refused last was started. */
   refusedStartedAtMs: number;
-  /** What it has found by itself; absent while it goes by what the leader tells. */
+  /** What it has found by itself; absent while the fleet has found it. */
   finding?: TokenFinding;
 }
 

@@ -141,6 +141,30 @@ describe('what the leader makes of reports', () => {
     expect(allowedTokens(followTokens(led, undefined, view))).toBe(Number.POSITIVE_INFINITY);
   });
 
+  test('a worker whose only call was refused waits', () => {
+    const { clock, runUntil } = createWorld(1);
+    const gate = new AgentGate(clock, {});
+    const starts: number[] = [];
+    const ask = (): void =>
+      gate.enter({
+        priority: 'batch',
+        grant(permit) {
+          starts.push(clock.now());
+          clock.setTimer(() => {
+            permit.release('refused');
+            ask();
+          }, 5);
+        },
+      });
+    runUntil(nowMs);
+    gate.takeShare({ limit: 1 }, false);
+    gate.takeTokens(followTokens(gate.tokens, lead(report({})).shares, { self: 'b', members: [], nowMs }));
+    ask();
+    // A call's mean of 1,000 tokens is paid by half of the rate.
+    runUntil(nowMs + 1_900);
+    expect(starts).toHaveLength(1);
+  });
+
   test('a share is used up by what was used since the report that it answers', () => {
     const { shares } = lead(report({}));
     const { credit } = shares?.of['b'] ?? { credit: Number.NaN };
