@@ -58,6 +58,7 @@ export class LanePool {
   #isPaused = false;
   #isStopped = false;
   #givesWay = false;
+  #weight: number;
   #active = 0;
   #isRunning = false;
   #isAborted = false;
@@ -74,6 +75,7 @@ export class LanePool {
     // Taken from the end.
     this.#waiting = input.rows.toReversed();
     this.#share = Math.max(1, input.concurrency);
+    this.#weight = input.weight ?? 1;
   }
 
   get batchId(): string {
@@ -122,10 +124,11 @@ export class LanePool {
     signal.removeEventListener('abort', abort);
   }
 
-  /** Does what is asked of the batch: how many rows at once, whether any may be begun, which are cancelled. */
-  apply({ paused, stopped, shares, cancelledRows }: BatchControl): void {
+  /** Does what is asked of the batch: how many rows at once, with which weight, whether any may be begun, which are cancelled. */
+  apply({ paused, stopped, weight, shares, cancelledRows }: BatchControl): void {
     const share = shares?.find(([shard]) => shard === this.input.shard)?.[1];
     this.#share = share ?? Math.max(1, this.input.concurrency);
+    this.#weight = weight ?? this.input.weight ?? 1;
     this.#isPaused = paused !== undefined;
     this.#isStopped = stopped !== undefined;
     this.#holdOrGoOn();
@@ -289,7 +292,7 @@ export class LanePool {
   #walkOf(row: LaneRow): RowWalk {
     return new RowWalk(
       this.protocol,
-      this.input,
+      { ...this.input, weight: () => this.#weight },
       row,
       this.#mayHaveBegun(row),
       this.earlier.traceNumbers,

@@ -26,8 +26,8 @@ import { sleep } from './sleep.js';
 /** What all rows of a lane share. */
 export interface RowSettings {
   batchId: string;
-  /** Of the batch; default 1. */
-  weight?: number;
+  /** Of the batch, as it is now. */
+  weight: () => number;
   /** UUID from which the ids of the rows' exchanges are derived. */
   idBase: string;
   mode: ExchangeMode;
@@ -256,7 +256,7 @@ export class RowWalk {
       callTimeoutMs: settings.callTimeoutMs,
       silenceTimeoutMs: settings.silenceTimeoutMs,
       priority: 'batch',
-      flow: { key: settings.batchId, weight: settings.weight ?? 1 },
+      flow: { key: settings.batchId, weight: settings.weight() },
     };
     if (this.#parameters !== undefined && Object.keys(this.#parameters).length > 0) {
       request.parameterInputs = this.#parameters;

@@ -1,6 +1,6 @@
 import type { AutomationDescription, AutomationSummary } from '../client/index.js';
 import type { ApprovalAnswer, ApprovalStatus, AutomationStatus } from '../protocol/automation.js';
-import { fit, momentText, type Room, stepTree } from './automation-tree.js';
+import { fit, momentText, type Room, stepTree, untilText } from './automation-tree.js';
 import { duration } from './batch-display.js';
 import { localTime, table } from './output.js';
 import { columnsOf, oneLine } from './terminal.js';
@@ -82,12 +82,11 @@ const failureWords = ({ type, message }: { type: string; message: string }): str
  * @param place.isWhole The message with its lines, for whoever decides by reading it; else all in one.
  */
 export function approvalLines(
-  { approvalId, message, deadline, default: byDefault, reminders }: ApprovalStatus,
+  { approvalId, message, deadline, default: byDefault, then = endWords(byDefault), reminders }: ApprovalStatus,
   { automationId, live }: Pick<AutomationDescription, 'automationId' | 'live'>,
   { nowMs, program, isWhole = false }: Pick<Place, 'nowMs' | 'program'> & { isWhole?: boolean },
 ): string[] {
-  const then = byDefault === undefined ? 'fails' : byDefault === 'approve' ? 'is approved' : 'is rejected';
-  const until = deadline === undefined ? '' : `; until ${momentText(deadline, nowMs)}, then it ${then}`;
+  const until = deadline === undefined ? '' : `; until ${momentText(deadline, nowMs)}, then ${then}`;
   const reminded = reminders > 0 ? `; reminded ${reminders === 1 ? 'once' : `${reminders} times`}` : '';
   const isOnly = live?.approvals.length === 1;
   const target = isOnly ? automationId : `${automationId} ${approvalId}`;
@@ -99,6 +98,10 @@ export function approvalLines(
     `  ${program} automation approve ${target}  (or reject)`,
   ];
 }
+
+/** What happens at the end of an approval's `wait`: workers of before say no more. */
+const endWords = (byDefault: ApprovalStatus['default']): string =>
+  byDefault === undefined ? 'it fails' : byDefault === 'approve' ? 'it is approved' : 'it is rejected';
 
 /** The end of what is being written, when it is one answer alone. */
 function liveText(exchanges: AutomationDescription['exchanges'], width: number | undefined): string[] {
@@ -118,7 +121,7 @@ export function automationLines(description: AutomationDescription, place: Place
     ['state', stateWord(description)],
     ['failure', failure && failureWords(failure)],
     ['plan', planText(description)],
-    ['schedule', description.schedule],
+    ['schedule', scheduleText(description)],
     ['agent', description.agentRid],
     ['started', localTime(live?.startedAt ?? description.startedAt)],
     ['ended', description.closedAt && localTime(description.closedAt)],
@@ -153,6 +156,9 @@ function planText({ plan, source, live }: AutomationDescription): string | undef
   return name && `${name}${from}${live?.description === undefined ? '' : `: ${oneLine(live.description)}`}`;
 }
 
+const scheduleText = ({ schedule, scheduledAt }: AutomationDescription): string | undefined =>
+  scheduledAt === undefined ? schedule : `${schedule}, for ${localTime(scheduledAt)}`;
+
 function totalsText(totals: AutomationStatus['totals'] | undefined): string | undefined {
   if (totals === undefined) return undefined;
   const { steps, answered, failed, cancelled, tokens } = totals;
@@ -166,9 +172,8 @@ function totalsText(totals: AutomationStatus['totals'] | undefined): string | un
     .join(', ');
 }
 
-function waitingText({ waitingFor, waitingUntil }: AutomationStatus, nowMs: number): string | undefined {
-  if (waitingFor === undefined) return undefined;
-  return `${oneLine(waitingFor)}${waitingUntil === undefined ? '' : `; until ${momentText(waitingUntil, nowMs)}`}`;
+function waitingText({ waitingFor, ...end }: AutomationStatus, nowMs: number): string | undefined {
+  return waitingFor === undefined ? undefined : `${oneLine(waitingFor)}${untilText(end, nowMs)}`;
 }
 
 /** `release was approved by ann at 2026-03-01 09:30:12: looks good` */

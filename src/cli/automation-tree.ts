@@ -71,11 +71,12 @@ function nodeOf(step: StepStatus, nowMs: number): Node {
 }
 
 function factsOf(step: StepStatus, nowMs: number): string[] {
-  const { state, begun, failed, items, itemsEnded, itemsFailed = 0, tokens, startedAt, finishedAt } = step;
+  const { state, begun, failed, tries, items, itemsEnded, itemsFailed = 0, tokens, startedAt, finishedAt } = step;
   const isNotTaken = step.kind === 'if' && state === 'done' && isUntouched(step);
   const failures = (count: number): string => (count > 0 ? ` (${count} failed)` : '');
   const counts = [
     ...(begun > 1 ? [`${begun}×${failures(failed)}`] : []),
+    ...(tries === undefined ? [] : [`${tries} tries`]),
     ...(items === undefined
       ? []
       : [itemsEnded === undefined ? `${items} items` : `${itemsEnded}/${items}${failures(itemsFailed)}`]),
@@ -91,13 +92,21 @@ function factsOf(step: StepStatus, nowMs: number): string[] {
   ];
 }
 
-function whyOf({ state, waitingFor, waitingUntil, error }: StepStatus, nowMs: number): string[] {
+function whyOf({ state, waitingFor, error, ...end }: StepStatus, nowMs: number): string[] {
   const isOver = isFinished(state) || state === 'pending';
-  const until = waitingUntil === undefined ? '' : `; until ${momentText(waitingUntil, nowMs)}`;
   return [
-    ...(waitingFor === undefined || isOver ? [] : [`… waits for ${oneLine(waitingFor)}${until}`]),
+    ...(waitingFor === undefined || isOver ? [] : [`… waits for ${oneLine(waitingFor)}${untilText(end, nowMs)}`]),
     ...(error === undefined || state === 'done' ? [] : [errorText(error)]),
   ];
+}
+
+/** Until when something waits, and what happens then. */
+export function untilText(
+  { waitingUntil, waitingThen }: Pick<StepStatus, 'waitingUntil' | 'waitingThen'>,
+  nowMs: number,
+): string {
+  if (waitingUntil === undefined) return '';
+  return `; until ${momentText(waitingUntil, nowMs)}${waitingThen === undefined ? '' : `, then ${waitingThen}`}`;
 }
 
 function errorText({ errorName, message }: { errorName: string; message: string }): string {

@@ -46,7 +46,7 @@ export function batchLines({ progress, settings, control, ...batch }: BatchDescr
     ['submitted', localTime(batch.submittedAt)],
     ['ended', batch.closedAt && localTime(batch.closedAt)],
     ['rows at once', changed ? `${concurrency} (submitted with ${settings.concurrency})` : String(concurrency)],
-    ['weight', settings && settings.weight !== 1 ? String(settings.weight) : undefined],
+    ['weight', weightText(settings?.weight ?? 1, control.weight)],
     ['deadline', bounds.deadline && localTime(bounds.deadline)],
     ['most tokens', bounds.maxTokens?.toString()],
     ['most failures', bounds.maxFailures?.toString()],
@@ -62,6 +62,12 @@ export function batchLines({ progress, settings, control, ...batch }: BatchDescr
     ['shards', String(batch.shardCount)],
   ];
   return fields.filter(([, value]) => Boolean(value)).map(([name, value]) => `${name.padEnd(16)}${value}`);
+}
+
+/** Undefined where it is that of all. */
+function weightText(submitted: number, now = submitted): string | undefined {
+  if (now !== submitted) return `${now} (submitted with ${submitted})`;
+  return now === 1 ? undefined : String(now);
 }
 
 /** The first of many. */

@@ -2,17 +2,20 @@ import type { LimitedAgent, LimitsDescription } from '../client/index.js';
 import type { Ceilings, ClosedAgent, LimitSettings } from '../protocol/limits.js';
 import { localTime, table } from './output.js';
 
+type Fields = [name: string, value: string][];
+
+/** What is set for an agent, and what of it holds: a line a field. */
+export const settingsText = (description: LimitsDescription): string => fieldLines(settingsFields(description));
+
 /** What `limits show` tells: a line a field, and a table of the workers. */
-export function limitsText({ agentRid, settings, ceilings, totals, workers }: LimitsDescription): string {
+export function limitsText(description: LimitsDescription): string {
+  const { totals, workers } = description;
   const { inFlight, waiting, concurrency, ratePerSecond, tokensPerMinute, isRamping, letIn, refused, perSecond } =
     totals;
-  const isSetHere = JSON.stringify(settingsCeilings(settings)) === JSON.stringify(ceilings);
-  const fields: [string, string | undefined][] = [
-    ['agent', agentRid],
-    ['state', settings.closed === undefined ? 'open' : closedText(settings.closed)],
-    ['ceilings', `${ceilingsText(ceilings)}${isSetHere ? '' : ' (workers were started with them)'}`],
+  const fields: Fields = [
+    ...settingsFields(description),
     ...(workers.length === 0
-      ? ([['learned', 'nothing: no worker calls the agent now']] as [string, string][])
+      ? ([['learned', 'nothing: no worker calls the agent now']] as Fields)
       : ([
           [
             'learned',
@@ -22,11 +25,21 @@ export function limitsText({ agentRid, settings, ceilings, totals, workers }: Li
           ],
           ['now', `${inFlight} in flight, ${waiting} waiting, ${perSecond.toFixed(1)} let in per second`],
           ['so far', `${letIn} let in, ${refused} refused`],
-        ] as [string, string][])),
+        ] as Fields)),
   ];
-  const lines = fields.map(([name, value]) => `${name.padEnd(10)}${value ?? ''}`);
-  return workers.length === 0 ? lines.join('\n') : [...lines, '', workersTable(workers)].join('\n');
+  return workers.length === 0 ? fieldLines(fields) : [fieldLines(fields), '', workersTable(workers)].join('\n');
 }
+
+function settingsFields({ agentRid, settings, ceilings }: LimitsDescription): Fields {
+  const isSetHere = JSON.stringify(settingsCeilings(settings)) === JSON.stringify(ceilings);
+  return [
+    ['agent', agentRid],
+    ['state', settings.closed === undefined ? 'open' : closedText(settings.closed)],
+    ['ceilings', `${ceilingsText(ceilings)}${isSetHere ? '' : ' (workers were started with them)'}`],
+  ];
+}
+
+const fieldLines = (fields: Fields): string => fields.map(([name, value]) => `${name.padEnd(10)}${value}`).join('\n');
 
 /** What `limits list` tells. */
 export function listText(agents: readonly LimitedAgent[]): string {

@@ -28,6 +28,8 @@ export interface AutomationSummary {
   agentRid?: string;
   /** Name of the schedule that has started it. */
   schedule?: string;
+  /** The time of the schedule that it was started for: long before it started, where that was made up for, or had to wait. */
+  scheduledAt?: Date;
   /** Where it stands: `open`, `cancelling`, … */
   state?: string;
   /** True while it waits for somebody's decision. */
@@ -56,9 +58,10 @@ export function automationSummary(info: Omit<WorkflowExecutionInfo, 'raw'>): Aut
     ...(memo?.source !== undefined && { source: memo.source }),
     ...(agentRid !== undefined && { agentRid }),
     ...(schedule !== undefined && { schedule: automationIdOf(schedule) }),
+    ...(scheduledAt !== undefined && { scheduledAt }),
     ...(state !== undefined && { state }),
     needsAttention: attributes.get(searchAttributeKeys.needsAttention) ?? false,
-    startedAt: memo?.startedAt === undefined ? (scheduledAt ?? info.startTime) : new Date(memo.startedAt),
+    startedAt: memo?.startedAt === undefined ? info.startTime : new Date(memo.startedAt),
     ...(status !== 'running' && info.closeTime !== undefined && { closedAt: info.closeTime }),
   };
 }

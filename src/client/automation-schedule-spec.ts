@@ -6,6 +6,8 @@ import {
   type ScheduleSpec,
   type ScheduleSpecDescription,
 } from '@temporalio/client';
+import { shown } from '../checks/shown-value.js';
+import { cronProblem, zoneProblem } from './automation-schedule-check.js';
 import { InvalidCallError } from './errors.js';
 
 /** When a schedule starts its plan: by cron expressions, or every so often; at least one of both. */
@@ -32,6 +34,15 @@ export function scheduleSpec({ cron = [], everyMs, timeZone, jitterMs }: Automat
     throw new InvalidCallError(
       `Cannot schedule a plan in time zone ${timeZone}: intervals have none, they are counted from midnight UTC; give a cron expression, or leave it out`,
     );
+  }
+  for (const expression of cron) {
+    const problem = cronProblem(expression);
+    if (problem === undefined) continue;
+    throw new InvalidCallError(`Cannot schedule a plan by cron expression ${shown(expression)}: ${problem}`);
+  }
+  const zoneIsNone = timeZone === undefined ? undefined : zoneProblem(timeZone);
+  if (zoneIsNone !== undefined) {
+    throw new InvalidCallError(`Cannot schedule a plan in time zone ${shown(timeZone)}: ${zoneIsNone}`);
   }
   return {
     ...(cron.length > 0 && { cronExpressions: [...cron] }),

@@ -56,6 +56,8 @@ export interface AutomationScheduleSummary {
   source?: string;
   /** When it starts the plan, in words: `0 6 * * 1-5 (Europe/Berlin)`. */
   when: string;
+  /** IANA name of the zone that its cron expressions are in; UTC where it has none. */
+  timeZone: string;
   paused: boolean;
   note?: string;
   /** Some, the next first; also while it is paused. */
@@ -136,6 +138,7 @@ function summaryOf(
     plan: memo.plan,
     ...(memo.source !== undefined && { source: memo.source }),
     when: scheduleWords(spec),
+    timeZone: spec.timezone || 'UTC',
     paused: state.paused,
     ...(state.note && { note: state.note }),
     nextRuns: info.nextActionTimes,

@@ -1,4 +1,4 @@
-import { ScheduleAlreadyRunning, type ScheduleOptions } from '@temporalio/client';
+import { ScheduleAlreadyRunning, type ScheduleDescription, type ScheduleOptions } from '@temporalio/client';
 import { automationWorkflowId } from '../protocol/automation.js';
 import { checkAutomation, checkAutomationId } from './automation-check.js';
 import { automationIdOf } from './automation-memo.js';
@@ -11,6 +11,7 @@ import {
   type ScheduleOverlap,
   withSchedule,
 } from './automation-schedule.js';
+import { UNKNOWN_ZONE } from './automation-schedule-check.js';
 import { type AutomationTimes, scheduleSpec } from './automation-schedule-spec.js';
 import { automationAction, type AutomationStart } from './automation-start.js';
 import type { ClientContext } from './connection.js';
@@ -74,10 +75,16 @@ export async function createAutomationSchedule(context: ClientContext, schedule:
   } catch (error) {
     if (error instanceof ScheduleAlreadyRunning) throw new AutomationScheduleExistsError(name);
     // So the SDK tells what the server finds wrong with the times.
-    if (error instanceof TypeError) throw new InvalidCallError(`Cannot create schedule ${name}: ${error.message}`);
+    if (error instanceof TypeError) {
+      throw new InvalidCallError(`Cannot create schedule ${name}: ${timesRefused(error.message)}`);
+    }
     throw translateError(error, context, scheduleId);
   }
 }
+
+/** The server's words, of what could only be known there. */
+const timesRefused = (reason: string): string =>
+  reason.replace(/^unknown time zone (.*)$/, (_, zone: string) => `time zone "${zone}": ${UNKNOWN_ZONE}`);
 
 /**
  * Has a schedule start a plan as it is now, with these inputs, from its next start on; what runs goes on as it was started. All else
@@ -109,52 +116,105 @@ export async function updateAutomationSchedule(
   );
 }
 
-/** Starts nothing any more until `resumeAutomationSchedule`; runs go on. @throws AutomationScheduleNotFoundError */
+/**
+ * Starts nothing any more until `resumeAutomationSchedule`; runs go on.
+ *
+ * @param options.note Why. Absent: that of a schedule that is paused already stays.
+ * @returns Whether it was paused before, and the note that it had then.
+ * @throws AutomationScheduleNotFoundError
+ */
 export async function pauseAutomationSchedule(
   context: ClientContext,
   name: string,
-  options: { note?: string } = {},
-): Promise<void> {
-  await withSchedule(context, name, (handle) => handle.pause(options.note ?? 'paused by aip-temporal'));
+  { note }: { note?: string } = {},
+): Promise<{ wasPaused: boolean; noteBefore?: string }> {
+  return withSchedule(context, name, async (handle, { state }) => {
+    if (!state.paused || note !== undefined) await handle.pause(note ?? 'paused by aip-temporal');
+    return { wasPaused: state.paused, ...(state.note && { noteBefore: state.note }) };
+  });
 }
 
-/** Starts again at its times; what it missed meanwhile is not made up for. @throws AutomationScheduleNotFoundError */
+/**
+ * Starts again at its times; what it missed meanwhile is not made up for.
+ *
+ * @param options.note Absent: that of a schedule that is not paused stays.
+ * @returns Whether it was paused before.
+ * @throws AutomationScheduleNotFoundError
+ */
 export async function resumeAutomationSchedule(
   context: ClientContext,
   name: string,
-  options: { note?: string } = {},
-): Promise<void> {
-  await withSchedule(context, name, (handle) => handle.unpause(options.note ?? 'resumed by aip-temporal'));
+  { note }: { note?: string } = {},
+): Promise<{ wasPaused: boolean }> {
+  return withSchedule(context, name, async (handle, { state }) => {
+    if (state.paused || note !== undefined) await handle.unpause(note ?? 'resumed by aip-temporal');
+    return { wasPaused: state.paused };
+  });
 }
+
+/** What came of a start by hand. */
+export type TriggeredSchedule =
+  | { automationId: string }
+  | {
+      automationId?: undefined;
+      /**
+       * `skipped`: it starts no run, by the policy for overlaps; `waits`: it starts one when `running` has ended; `unknown`: none has
+       * started within some seconds, and Temporal does not say why. It names runs by the second: of two within one, only the first
+       * starts.
+       */
+      notStarted: NotStarted;
+      overlap: ScheduleOverlap;
+      /** Ids of the automations of the schedule that run. */
+      running: string[];
+    };
 
 /**
  * Starts the plan now, also while the schedule is paused.
  *
  * @param options.overlap While a run goes on. Default: the schedule's own policy. What is started with `allowAll`, Temporal does not
  *   count as a run of the schedule that the next start could overlap with.
- * @returns The id of the automation; absent when none has started within some seconds: a run goes on, and it is skipped or
- *   waits. Temporal names runs by the second: of two within one, only the first starts.
  * @throws AutomationScheduleNotFoundError
  */
 export async function triggerAutomationSchedule(
   context: ClientContext,
   name: string,
   options: { overlap?: ScheduleOverlap } = {},
-): Promise<{ automationId?: string }> {
-  return withSchedule(context, name, async (handle, { info, policies }) => {
-    await handle.trigger(options.overlap === undefined ? policies.overlap : OVERLAP[options.overlap]);
+): Promise<TriggeredSchedule> {
+  return withSchedule(context, name, async (handle, before) => {
+    const { overlap = descriptionOf(before).overlap } = options;
+    await handle.trigger(OVERLAP[overlap]);
     const untilMs = Date.now() + TRIGGERED_WITHIN_MS;
-    while (Date.now() < untilMs) {
-      const now = (await handle.describe()).info;
-      if (now.numActionsSkippedOverlap > info.numActionsSkippedOverlap) break;
-      const last = now.recentActions.at(-1);
-      if (now.numActionsTaken > info.numActionsTaken && last !== undefined) {
+    for (;;) {
+      const now = await handle.describe();
+      const last = now.info.recentActions.at(-1);
+      if (now.info.numActionsTaken > before.info.numActionsTaken && last !== undefined) {
         return { automationId: automationIdOf(last.action.workflow.workflowId) };
       }
+      const notStarted = whyNotStarted(before, now, overlap);
+      const isOver = Date.now() >= untilMs;
+      if (isOver || isCertain(notStarted, overlap)) return { notStarted, overlap, running: descriptionOf(now).running };
       await pause(LOOK_EVERY_MS, undefined);
     }
-    return {};
   });
+}
+
+type NotStarted = 'skipped' | 'waits' | 'unknown';
+
+/** Whether it will not start soon: what `cancelOther` and `terminateOther` end is gone within seconds, mostly. */
+const isCertain = (notStarted: NotStarted, overlap: ScheduleOverlap): boolean =>
+  notStarted === 'skipped' || (notStarted === 'waits' && (overlap === 'bufferOne' || overlap === 'bufferAll'));
+
+/** `bufferAll` as well, where a thousand wait. */
+const MAY_SKIP: readonly ScheduleOverlap[] = ['skip', 'bufferOne', 'bufferAll'];
+
+/** Its counters tell. */
+function whyNotStarted(before: ScheduleDescription, now: ScheduleDescription, overlap: ScheduleOverlap): NotStarted {
+  const skipped = ({ info, raw }: ScheduleDescription) =>
+    info.numActionsSkippedOverlap + Number(raw.info?.bufferDropped ?? 0);
+  // Starts at its times are counted alike, of a policy that skips none.
+  if (MAY_SKIP.includes(overlap) && skipped(now) > skipped(before)) return 'skipped';
+  const buffered = ({ raw }: ScheduleDescription) => Number(raw.info?.bufferSize ?? 0);
+  return buffered(now) > buffered(before) && now.info.runningActions.length > 0 ? 'waits' : 'unknown';
 }
 
 /** Deletes a schedule; what it has started goes on. @throws AutomationScheduleNotFoundError */

@@ -8,13 +8,14 @@ import {
   pauseBatchSignal,
   resumeBatchSignal,
   setConcurrencySignal,
+  setWeightSignal,
 } from '../protocol/batch.js';
 import { BatchEndedError, BatchNotFoundError } from './batch-errors.js';
 import { followShard } from './batch-history.js';
 import { shardInput } from './batch-inputs.js';
 import { batchControl, describedBatch } from './batch-memo.js';
 import { batchState, hasEnded } from './batch-state.js';
-import { checkConcurrency } from './batch-submission-check.js';
+import { checkConcurrency, checkWeight } from './batch-submission-check.js';
 import type { ClientContext } from './connection.js';
 import { eachAtOnce } from './each-at-once.js';
 import { InvalidCallError } from './errors.js';
@@ -58,6 +59,24 @@ export async function resumeBatch(context: ClientContext, batchId: string): Prom
 export async function setBatchConcurrency(context: ClientContext, batchId: string, concurrency: number): Promise<void> {
   checkConcurrency(concurrency);
   await signalBatch(context, batchId, 'change', setConcurrencySignal, [{ concurrency }]);
+}
+
+/**
+ * Asks a batch to take another part of what its agent lets in, beside the other batches of the agent, from now on.
+ *
+ * @param weight 0.1 to 100; a batch of weight 3 gets three times as much as one of weight 1 while both have rows waiting.
+ * @throws BatchNotFoundError, BatchEndedError, InvalidCallError Also where its rows are workflows of their own: they keep the
+ * weight that the batch was submitted with.
+ */
+export async function setBatchWeight(context: ClientContext, batchId: string, weight: number): Promise<void> {
+  checkWeight(weight);
+  const first = await shardInput(context, batchId, 0);
+  if (first?.isolation === 'workflow') {
+    throw new InvalidCallError(
+      `Cannot change the weight of batch ${batchId}: its rows are workflows of their own (isolation: workflow), which keep the weight of its submit; set --concurrency instead`,
+    );
+  }
+  await signalBatch(context, batchId, 'change', setWeightSignal, [{ weight }]);
 }
 
 /** What became of the request to cancel a row. */

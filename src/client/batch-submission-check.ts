@@ -33,10 +33,11 @@ export function checkConcurrency(concurrency: number): void {
   throw new InvalidCallError(`Cannot run ${concurrency} rows at once: give a whole number from 1`);
 }
 
-function checkWeight(weight: number): void {
+/** @throws InvalidCallError */
+export function checkWeight(weight: number): void {
   if (weight >= BATCH_WEIGHTS.least && weight <= BATCH_WEIGHTS.most) return;
   throw new InvalidCallError(
-    `Cannot submit a batch with a weight of ${weight}: give a number from ${BATCH_WEIGHTS.least} to ${BATCH_WEIGHTS.most}`,
+    `Cannot give a batch a weight of ${weight}: give a number from ${BATCH_WEIGHTS.least} to ${BATCH_WEIGHTS.most}`,
   );
 }
 

@@ -15,6 +15,7 @@ export {
   resumeBatch,
   type RowCancellation,
   setBatchConcurrency,
+  setBatchWeight,
 } from './batch-control.js';
 export { BatchEndedError, BatchExistsError, BatchNotEndedError, BatchNotFoundError } from './batch-errors.js';
 export { type BatchFilter, type BatchListing, listBatches } from './batch-list.js';
@@ -39,7 +40,7 @@ export interface BatchSettings
     Required<Pick<BatchShardInput, 'isolation' | 'deleteSessions'>> {
   /** Rows at once; what they were changed to since stands in `BatchProgress`. */
   concurrency: number;
-  /** Beside other batches of the same agent. */
+  /** Beside other batches of the same agent; what it was changed to since stands in `BatchDescription.control`. */
   weight: number;
   bounds?: BatchMemo['bounds'];
   canary?: BatchCanary;

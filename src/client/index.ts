@@ -62,6 +62,7 @@ export type {
   AutomationTimes,
   ScheduledRun,
   ScheduleOverlap,
+  TriggeredSchedule,
 } from './automation-schedules.js';
 export {
   BatchEndedError,
@@ -80,6 +81,7 @@ export {
   resumeBatch,
   runBatch,
   setBatchConcurrency,
+  setBatchWeight,
   submitBatch,
   watchBatch,
 } from './batch.js';

@@ -31,7 +31,7 @@ export interface WorkerLimitsDescription {
   /** Calls at once, and per second, that it has learned to be let in; the rate is absent while none is known. */
   concurrency: number;
   ratePerSecond?: number;
-  /** Tokens per minute, where it has learned such a limit; roughly. */
+  /** Tokens per minute that it may use, where such a limit is known; roughly. All workers' sum is the agent's. */
   tokensPerMinute?: number;
   /** True while it has met no limit: its concurrency is where its ramp stands. */
   isRamping: boolean;

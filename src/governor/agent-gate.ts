@@ -13,7 +13,7 @@ import {
 import { FairQueue } from './fair-queue.js';
 import { type LimitState, initialLimitState } from './limit-state.js';
 import { rateAt } from './rate-curve.js';
-import { allowedTokens } from './token-rate.js';
+import { type TokenUse, allowedTokens, reportOfTokens } from './token-rate.js';
 
 /** Interactive calls go ahead of batch calls. */
 export type Priority = 'interactive' | 'batch';
@@ -81,6 +81,7 @@ export type GateReport = Pick<
   | 'rate'
   | 'ratePerSecond'
   | 'tokensPerMinute'
+  | 'tokens'
   | 'isRamping'
   | 'inFlight'
   | 'waiting'
@@ -207,6 +208,17 @@ export class AgentGate {
     this.#admit();
   }
 
+  /** What is known of the tokens of its calls. */
+  get tokens(): TokenUse {
+    return this.#state.tokens;
+  }
+
+  /** Goes on from what the fleet knows of a limit of tokens. */
+  takeTokens(tokens: TokenUse): void {
+    this.#apply({ type: 'tokensShared', tokens });
+    this.#admit();
+  }
+
   report(): GateReport {
     const { limit, rate, isSlowStart, rateRefusals, askedUntilMs } = this.#state;
     const tokens = allowedTokens(this.#state.tokens);
@@ -218,6 +230,7 @@ export class AgentGate {
         ratePerSecond: rateAt(rate),
       }),
       ...(tokens !== Number.POSITIVE_INFINITY && { tokensPerMinute: tokens * 60 }),
+      tokens: reportOfTokens(this.#state.tokens, this.#state.callMs, nowMs),
       isRamping: isSlowStart,
       inFlight: this.#calls.size,
       waiting: this.#interactive.size + this.#batch.size,

@@ -22,11 +22,13 @@ import { type LimitState, initialLimitState } from './limit-state.js';
 import { type RateCurve, climb, cutRateCurve, guessRate, rateAt, refill } from './rate-curve.js';
 import { peakOf, slide, sumOf } from './sliding-window.js';
 import {
+  type TokenUse,
   tokensAfterLanding,
   tokensAfterLetIn,
   tokensAfterRefusal,
   tokensAfterStart,
   tokensAfterUse,
+  tokensOnHold,
   waitForTokens,
 } from './token-rate.js';
 
@@ -39,6 +41,8 @@ export type LimitEvent =
   | { type: 'refusedElsewhere'; nowMs: number; inFlight: number; isOfRate: boolean; askedUntilMs?: number | undefined }
   /** The fleet gives this worker its share of what all have learned. */
   | { type: 'shared'; nowMs: number; share: LearnedLimit; isAlone: boolean }
+  /** What the fleet knows of a limit of tokens. */
+  | { type: 'tokensShared'; tokens: TokenUse }
   /** Calls wait for the concurrency limit, and nothing else happened for a while. */
   | { type: 'waited'; nowMs: number; settledInFlight: number; letIn: number; letInStartedAtMs?: number | undefined }
   /** The tokens of a call that had ended became known; `taken`: what they were taken to be until then. */
@@ -160,6 +164,8 @@ export function nextLimitState(state: LimitState, event: LimitEvent, ceilings: C
       return afterRefusalElsewhere(state, event);
     case 'shared':
       return afterSharing(state, event);
+    case 'tokensShared':
+      return withTokens(state, event.tokens);
     case 'used':
       return { ...state, tokens: tokensAfterUse(state.tokens, event) };
   }
@@ -172,7 +178,7 @@ type EndedEvent = Extract<LimitEvent, { type: 'ended' }>;
 function afterStart(before: LimitState, event: StartedEvent, ceilings: Ceilings): LimitState {
   const { nowMs } = event;
   const isStale = event.inFlight === 1 && nowMs - before.startedAtMs > FORGET_AFTER_MS;
-  const known = isStale ? initialLimitState(nowMs) : before;
+  const known = isStale ? forgotten(before, nowMs) : before;
   const climbedMs = event.waitedForRate ? nowMs - known.startedAtMs : 0;
   const state = { ...known, tokens: tokensAfterStart(known.tokens, event.inFlight, nowMs, climbedMs) };
   const pace = startPace(state, ceilings);
@@ -182,6 +188,12 @@ function afterStart(before: LimitState, event: StartedEvent, ceilings: Ceilings)
   if (state.rate === null || !event.waitedForRate) return next;
   if (isDoubtful(state, event, ceilings)) return shelved(next, state.rate, nowMs);
   return { ...next, rate: climb(state.rate, nowMs - state.startedAtMs) };
+}
+
+/** But for what the fleet has just told. */
+function forgotten({ tokens }: LimitState, nowMs: number): LimitState {
+  const state = initialLimitState(nowMs);
+  return tokens.share === null ? state : { ...state, tokens };
 }
 
 /**
@@ -222,14 +234,17 @@ function countLetIn(before: LimitState, event: EndedEvent | WaitedEvent): LimitS
 }
 
 function withNewestLetIn(state: LimitState, startedAtMs: number, nowMs: number): LimitState {
-  const tokens = tokensAfterLetIn(state.tokens, startedAtMs, state.callMs, nowMs);
+  return withTokens(state, tokensAfterLetIn(state.tokens, startedAtMs, state.callMs, nowMs));
+}
+
+function withTokens(state: LimitState, tokens: TokenUse): LimitState {
   const isNewlyBelieved = tokens.rate !== null && state.tokens.rate === null;
   if (!isNewlyBelieved) return { ...state, tokens };
   // What the refusals seemed to say of calls, they said of tokens.
   return {
     ...state,
     tokens,
-    limit: Math.max(state.limit, tokens.empty?.letInFlight ?? 0),
+    limit: tokens.isLed ? state.limit : Math.max(state.limit, tokens.empty?.letInFlight ?? 0),
     rate: null,
     shelvedRate: null,
     rateSuspicion: 0,
@@ -302,7 +317,7 @@ function afterRefusal(state: LimitState, event: EndedEvent): LimitState {
   const refusalsInRow = state.refusalsInRow + (isNews ? 1 : 0);
   const isAboveProven = event.startedInFlight > peakOf(state.proven);
   // Beside a limit of tokens only the top of what is allowed at once is a question of its own.
-  const isOfCalls = isAboveProven && event.startedInFlight >= Math.floor(state.limit);
+  const isOfCalls = isAboveProven && event.startedInFlight >= Math.max(2, Math.floor(state.limit));
   const tokens =
     isNews && !(state.tokens.rate !== null && isOfCalls)
       ? tokensAfterRefusal(state.tokens, { ...event, callsPerSecond: acceptedPerSecond(state, nowMs) })
@@ -336,6 +351,7 @@ function afterRefusalElsewhere(
   return {
     ...state,
     pausedUntilMs: Math.max(state.pausedUntilMs, askedUntilMs),
+    tokens: tokensOnHold(state.tokens, inFlight, 0, nowMs),
     ...(isSlowStart && { isSlowStart: false, limit: Math.max(1, inFlight), probedAtMs: nowMs }),
     ...(isRateNews && { rate: cutRateCurve(rate, false, nowMs), bucket: { tokens: 0, atMs: nowMs } }),
   };

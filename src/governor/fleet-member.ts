@@ -7,6 +7,7 @@ import {
   type MemberReport,
 } from '../protocol/limits.js';
 import type { AgentGate } from './agent-gate.js';
+import { followTokens, leadTokens } from './fleet-tokens.js';
 import { type FleetMember, NO_SHARES, isUnsettled, shareCeilings, shareLearned } from './fleet-shares.js';
 
 /** What a worker sees of its fleet. */
@@ -38,6 +39,8 @@ export class MemberOfFleet {
   #others = new Map<string, MemberReport>();
   /** Last reports of those who have left since the last sharing of what was learned. */
   #departed: MemberReport[] = [];
+  /** Those who have left since the last round. */
+  #justLeft: MemberReport[] = [];
   /** The ceilings seen last. */
   #total: Ceilings = {};
 
@@ -59,7 +62,7 @@ export class MemberOfFleet {
     const self: FleetMember = { id: this.self.id, report: this.#report() };
     const known = members.map((member) => (member.id === self.id ? self : member));
     if (isLeader) this.#shareOut(total, known, nowMs);
-    else this.#shares = leader?.report?.shares ?? this.#shares;
+    else this.#follow(leader?.report, members, nowMs);
     this.#take(total, members);
     this.#isUnsettled = this.#isNew || isUnsettled(this.#shares, known);
     this.#isNew = false;
@@ -108,6 +111,7 @@ export class MemberOfFleet {
       if (isAsked || isRefused) this.gate.refusedElsewhere({ isOfRate, askedUntilMs });
     }
     this.#others = others;
+    this.#justLeft = [...departed.values()];
     // Where a ramp stood tells of no limit.
     for (const report of departed.values()) if (!report.isRamping) this.#departed.push(report);
   }
@@ -136,7 +140,21 @@ export class MemberOfFleet {
       this.#sharedAtMs = nowMs;
       this.#departed = [];
     }
-    this.#shares = { ceilings, learned };
+    const before = this.#shares.tokens;
+    const { tokens, shares } = leadTokens(this.gate.tokens, before, {
+      ...{ self: this.self.id, members, departed: this.#justLeft, nowMs },
+    });
+    this.gate.takeTokens(tokens);
+    this.#shares = { ceilings, learned, ...(shares !== undefined && { tokens: shares }) };
+  }
+
+  /** Goes by what the leader says, once it has said anything. */
+  #follow(leader: MemberReport | undefined, members: readonly FleetMember[], nowMs: number): void {
+    if (leader?.shares === undefined) return;
+    this.#shares = leader.shares;
+    const { tokens } = leader.shares;
+    const own = this.#isNew ? { ...this.gate.tokens, share: null } : this.gate.tokens;
+    this.gate.takeTokens(followTokens(own, tokens, { self: this.self.id, members, nowMs }));
   }
 
   #take(total: Ceilings, members: readonly FleetMember[]): void {

@@ -13,64 +13,29 @@
  *   between two of them was filled in meanwhile: a measure of the rate.
  * - **Kept** by a bucket like the server's. Calls in flight count by the mean until their tokens are known.
  * - **Given up** when calls are refused although none has ended since one was let in: tokens do not explain that.
+ *
+ * In a fleet the leader does this for all, with what the others tell, and leaves a share to each: see `fleet-tokens.ts`.
  */
-import { type RateCurve, climb, rateAt } from './rate-curve.js';
+import type { EmptyBucket, TokenFinding, TokenRate, TokenReport, TokenShare } from '../protocol/token-limit.js';
+import { climb, rateAt } from './rate-curve.js';
 import { type SlidingWindow, slide, sumOf } from './sliding-window.js';
 
 /** What is known of the tokens that calls use, and of a limit of them: plain JSON. */
-export interface TokenUse {
-  /** Mean tokens of a call, and of how many calls it is known; the last ones count most. */
-  mean: number;
+export interface TokenUse extends TokenFinding {
+  /** Of how many calls the tokens are known. The last ones count most in the mean. */
   known: number;
-  /** Tokens of the calls that landed in the last minute. */
+  /** Tokens of the calls that landed, since the beginning and in the last minute. */
+  used: number;
   recent: SlidingWindow;
-  /** When a call landed last. */
-  landedAtMs: number;
-  /** When the newest call that is known to be let in was started. */
-  letInStartedAtMs: number;
-  /** The last refusal before which calls were let in: the bucket was empty. Null: none yet. */
-  empty: EmptyBucket | null;
-  /** There may be a limit of tokens; null while nothing looks like it, and when one is believed. */
-  suspicion: Suspicion | null;
-  /** The limit as learned; null while none is believed. */
-  rate: TokenRate | null;
-}
-
-interface EmptyBucket {
-  atMs: number;
-  /** When the refused call was started, and the one that was refused last. */
   startedAtMs: number;
-  lastStartedAtMs: number;
-  /** Refusals since with none let in between them; 0 when one was. */
-  refusals: number;
-  /** Tokens of what landed until then, in so much time; and of what has landed since. */
-  landedBefore: number;
-  beforeMs: number;
-  landed: number;
-  /** Calls let in per second until then, and how many were in flight. */
-  callsPerSecond: number;
-  letInFlight: number;
-}
-
-interface Suspicion {
-  /** A call may try then, whatever should be paid. */
-  probeAtMs: number;
-  probes: number;
-  /** Of the first guess of a rate: what is left of it after refusals at times when all should have been paid. */
-  share: number;
-}
-
-interface TokenRate {
-  /** In units per second of so many tokens: of a call, or of a second where that is more. */
-  curve: RateCurve;
-  unit: number;
-  /** What the server's bucket should hold: without the tokens of calls in flight. */
-  level: number;
-  levelAtMs: number;
-  /** A call may try then, whatever the level. */
-  probeAtMs: number;
-  /** Refusals that tokens do not explain, in succession. */
-  unexplained: number;
+  /** When the call that was refused last was started. */
+  refusedStartedAtMs: number;
+  /** What the fleet's leader leaves to this worker; null while it is alone, or none is known in the fleet. */
+  share: TokenShare | null;
+  /** The leader of the fleet says what is known of the limit: what happens here does not change it. */
+  isLed: boolean;
+  /** Of the leader of a fleet: calls of the other members. */
+  others: { inFlight: number; callsPerSecond: number };
 }
 
 /** A refusal as the law of tokens sees it. */
@@ -99,11 +64,13 @@ const BELIEF = { starts: 10, leastMs: 1_500, callTimes: 1.5, mostTimes: 10 };
  * a share of the latter; and by how much when nothing is let in where it should be.
  */
 const CUT = { curve: 0.1, towardsRefused: 0.25, least: 0.5, inRow: 0.9 };
-/** A shorter time between two refusals measures nothing. */
-const LEAST_MEASURE_MS = 5_000;
+/** A shorter time between two refusals measures nothing; in a fleet what each has in flight makes it less sure. */
+const LEAST_MEASURE_MS = { alone: 5_000, inFleet: 15_000 };
 /** What may start together after idle times, in seconds of the rate. */
 const BURST_SECONDS = 10;
 const MOST_UNEXPLAINED = 3;
+/** What the others of a fleet do is known by then. */
+const HEARD_WITHIN_MS = 1_500;
 /** Keeps what is divided by tokens finite. */
 const LEAST_TOKENS = 1;
 /** Before any time of a clock. */
@@ -113,41 +80,116 @@ export function initialTokenUse(nowMs: number): TokenUse {
   return {
     mean: 0,
     known: 0,
+    used: 0,
     recent: { sinceMs: nowMs, current: 0, previous: 0 },
+    startedAtMs: NEVER,
     landedAtMs: NEVER,
     letInStartedAtMs: NEVER,
+    refusedStartedAtMs: NEVER,
     empty: null,
     suspicion: null,
     rate: null,
+    share: null,
+    isLed: false,
+    others: { inFlight: 0, callsPerSecond: 0 },
   };
 }
 
 /** Tokens allowed per second; infinite while no limit of them is believed. */
-export function allowedTokens({ rate }: TokenUse): number {
-  return rate === null ? Number.POSITIVE_INFINITY : perSecond(rate);
+export function allowedTokens({ rate, share }: TokenUse): number {
+  if (rate === null) return Number.POSITIVE_INFINITY;
+  return share === null ? perSecond(rate) : share.perSecond;
+}
+
+/** What a worker tells the others. */
+export function reportOfTokens(use: TokenUse, callMs: number, nowMs: number): TokenReport {
+  const { used, mean, known, landedAtMs, letInStartedAtMs, refusedStartedAtMs, isLed, share } = use;
+  const hasFound = !isLed && share === null && (use.suspicion !== null || use.rate !== null);
+  return {
+    ...{ used, recent: sumOf(use.recent, nowMs, MINUTE_MS), mean, known, callMs },
+    ...{ landedAtMs, letInStartedAtMs, refusedStartedAtMs },
+    ...(hasFound && { finding: findingOf(use) }),
+  };
+}
+
+/** What is known of a limit, apart from the calls of this worker. */
+export function findingOf({ mean, landedAtMs, letInStartedAtMs, empty, suspicion, rate }: TokenFinding): TokenFinding {
+  return { mean, landedAtMs, letInStartedAtMs, empty, suspicion, rate };
+}
+
+/** Tokens per second that the limit is taken to be, of all workers together; 0 where there is none. */
+export function totalRate(use: TokenUse): number {
+  return use.rate === null ? suspectedRate(use) : perSecond(use.rate);
+}
+
+/** Tokens that may be used now, less a mean for each call in flight; below 0: until so much is paid, nothing starts. */
+export function freeTokens(use: TokenUse, inFlight: number, nowMs: number): number {
+  const { rate, share, mean } = use;
+  const level = rate === null ? suspectedLevel(use, nowMs) : levelAt(rate, nowMs);
+  return (share === null ? level : creditAt(share, nowMs) - use.used) - inFlight * mean;
+}
+
+/** What a share amounts to by then. */
+export function creditAt({ credit, perSecond, atMs }: TokenShare, nowMs: number): number {
+  return credit + (perSecond * (nowMs - atMs)) / 1000;
 }
 
 /** Until when a call has to wait for tokens; undefined when it may start. */
 export function waitForTokens(use: TokenUse, inFlight: number, nowMs: number): number | undefined {
-  const { suspicion, rate } = use;
-  const probeAtMs = rate?.probeAtMs ?? suspicion?.probeAtMs;
-  if (probeAtMs === undefined || nowMs >= probeAtMs) return undefined;
-  const free = (rate === null ? suspectedLevel(use, nowMs) : levelAt(rate, nowMs)) - inFlight * use.mean;
+  const { suspicion, rate, share } = use;
+  if (suspicion === null && rate === null) return undefined;
+  const probeAtMs = (share ?? rate ?? suspicion)?.probeAtMs ?? Number.POSITIVE_INFINITY;
+  if (nowMs >= probeAtMs) return undefined;
+  const free = freeTokens(use, inFlight, nowMs);
   if (free > 0) return undefined;
-  const tokensPerSecond = rate === null ? suspectedRate(use) : perSecond(rate);
+  const tokensPerSecond = share?.perSecond ?? totalRate(use);
   return Math.min(probeAtMs, nowMs + ((1 - free) / tokensPerSecond) * 1000);
 }
 
 /** After a start; `inFlight` counts it. */
-export function tokensAfterStart(use: TokenUse, inFlight: number, nowMs: number, climbedMs: number): TokenUse {
+export function tokensAfterStart(before: TokenUse, inFlight: number, nowMs: number, climbedMs: number): TokenUse {
+  const use = { ...before, startedAtMs: nowMs, share: before.share && probed(before.share, nowMs) };
+  if (use.isLed) return use;
   const { suspicion, rate } = use;
   const probeAtMs = nowMs + PROBE.mostMs;
   if (rate === null) return suspicion === null ? use : { ...use, suspicion: { ...suspicion, probeAtMs } };
+  if (use.share !== null) return { ...use, rate: { ...rate, probeAtMs } };
+  return { ...use, rate: { ...grownRate(use, rate, inFlight - 1, climbedMs, nowMs), probeAtMs } };
+}
+
+/** The rate further up its curve, and no more saved up than may start together. */
+export function grownRate(
+  { mean }: TokenUse,
+  rate: TokenRate,
+  inFlight: number,
+  climbedMs: number,
+  nowMs: number,
+): TokenRate {
   // What is left unused for long is no promise of the server's.
-  const most = (inFlight - 1) * use.mean + perSecond(rate) * BURST_SECONDS;
+  const most = inFlight * mean + perSecond(rate) * BURST_SECONDS;
   const level = Math.min(most, levelAt(rate, nowMs));
   const curve = climbedMs > 0 ? climb(rate.curve, climbedMs) : rate.curve;
-  return { ...use, rate: { ...rate, curve, level, levelAtMs: nowMs, probeAtMs } };
+  return { ...rate, curve, level, levelAtMs: nowMs };
+}
+
+/** A member that was to try has done so. */
+function probed(share: TokenShare, nowMs: number): TokenShare {
+  return share.probeAtMs === undefined ? share : { ...share, probeAtMs: nowMs + PROBE.mostMs };
+}
+
+/** After a share came from the leader. A probe that it asks for may have been made already. */
+export function tokensAfterSharing(use: TokenUse, share: TokenShare | null): TokenUse {
+  // What was heard of since the last one holds until the next.
+  if (share !== null && use.share !== null && share.atMs <= use.share.atMs) return use;
+  const isProbed = share?.probeAtMs !== undefined && share.probeAtMs <= use.startedAtMs;
+  return { ...use, share: isProbed ? probed(share, use.startedAtMs) : share };
+}
+
+/** After a refusal in the fleet, here or elsewhere: nothing starts before so many tokens more are paid. */
+export function tokensOnHold(use: TokenUse, inFlight: number, toPay: number, nowMs: number): TokenUse {
+  if (use.share === null) return use;
+  const excess = Math.max(0, freeTokens(use, inFlight, nowMs)) + toPay;
+  return { ...use, share: { ...use.share, credit: use.share.credit - excess } };
 }
 
 /** After the end of a call whose tokens are not known yet: they are taken to be the mean. */
@@ -165,8 +207,19 @@ export function tokensAfterUse(
   return { ...withTokens(use, tokens - taken, endedAtMs, nowMs), mean, known };
 }
 
+/** The mean after so many calls more, made elsewhere, of which this is the mean. */
+export function meanAfter(mean: number, ofOthers: number, calls: number): number {
+  return mean + (ofOthers - mean) * (1 - (1 - MEAN_SHARE) ** Math.max(0, calls));
+}
+
 function withTokens(before: TokenUse, tokens: number, endedAtMs: number, nowMs: number): TokenUse {
-  const use = { ...before, recent: slide(before.recent, nowMs, MINUTE_MS, (sum) => sum + tokens) };
+  const recent = slide(before.recent, nowMs, MINUTE_MS, (sum) => sum + tokens);
+  const use = { ...before, used: before.used + tokens, recent };
+  return use.isLed ? use : withLanded(use, tokens, endedAtMs, nowMs);
+}
+
+/** The limit as it stands after these tokens landed, wherever they did. */
+export function withLanded(use: TokenUse, tokens: number, endedAtMs: number, nowMs: number): TokenUse {
   const { empty, rate } = use;
   if (empty !== null && endedAtMs < empty.atMs) {
     return { ...use, empty: { ...empty, landedBefore: empty.landedBefore + tokens } };
@@ -183,7 +236,7 @@ export function tokensAfterLetIn(before: TokenUse, startedAtMs: number, callMs: 
   if (startedAtMs <= before.letInStartedAtMs) return before;
   const use = { ...before, letInStartedAtMs: startedAtMs };
   const { empty, suspicion, rate } = use;
-  if (empty === null || empty.refusals === 0) return use;
+  if (use.isLed || empty === null || empty.refusals === 0) return use;
   const isLearning = suspicion !== null || rate !== null;
   if (startedAtMs <= (isLearning ? empty.lastStartedAtMs : empty.startedAtMs)) return use;
   const opened = { ...use, suspicion: null, empty: { ...empty, refusals: 0 } };
@@ -205,7 +258,18 @@ function isBelievable(empty: EmptyBucket, paidPerSecond: number, callMs: number)
 }
 
 /** After a refusal of a call that was started since the refusal before. */
-export function tokensAfterRefusal(use: TokenUse, refusal: TokenRefusal): TokenUse {
+export function tokensAfterRefusal(before: TokenUse, refusal: TokenRefusal): TokenUse {
+  const { mean, others } = before;
+  const refused = { ...before, refusedStartedAtMs: Math.max(before.refusedStartedAtMs, refusal.startedAtMs) };
+  const use = tokensOnHold(refused, refusal.inFlight, mean, refusal.nowMs);
+  if (use.isLed) return use;
+  const inFlight = refusal.inFlight + others.inFlight;
+  const callsPerSecond = refusal.callsPerSecond + others.callsPerSecond;
+  return limitAfterRefusal(use, { ...refusal, inFlight, callsPerSecond });
+}
+
+/** The limit as it stands after this refusal, wherever it was. */
+export function limitAfterRefusal(use: TokenUse, refusal: TokenRefusal): TokenUse {
   const { nowMs, startedAtMs } = refusal;
   const { empty, rate } = use;
   if (empty !== null && empty.refusals > 0) {
@@ -251,7 +315,8 @@ function suspectedLevel(use: TokenUse, nowMs: number): number {
 
 /** The first refusal since calls were let in: the bucket is empty. */
 function foundEmpty(use: TokenUse, rate: TokenRate, empty: EmptyBucket, nowMs: number): TokenUse {
-  const isExplained = use.landedAtMs >= use.letInStartedAtMs;
+  const heardLateMs = use.share === null ? 0 : HEARD_WITHIN_MS;
+  const isExplained = use.landedAtMs + heardLateMs >= use.letInStartedAtMs;
   const unexplained = isExplained ? Math.max(0, rate.unexplained - 1) : rate.unexplained + 1;
   if (unexplained >= MOST_UNEXPLAINED) return { ...use, empty, rate: null };
   const refused = perSecond(rate);
@@ -259,7 +324,8 @@ function foundEmpty(use: TokenUse, rate: TokenRate, empty: EmptyBucket, nowMs: n
   const measured = ((use.empty?.landed ?? 0) * 1000) / sinceMs;
   // A bucket that was full meanwhile filled no more, and a rate that overshoots is refused late: the truth is in between.
   const between = measured + (refused - measured) * CUT.towardsRefused;
-  const next = sinceMs < LEAST_MEASURE_MS ? refused : Math.min(refused, Math.max(refused * CUT.least, between));
+  const leastMs = use.share === null ? LEAST_MEASURE_MS.alone : LEAST_MEASURE_MS.inFleet;
+  const next = sinceMs < leastMs ? refused : Math.min(refused, Math.max(refused * CUT.least, between));
   const level = Math.min(0, levelAt(rate, nowMs)) - use.mean;
   return { ...use, empty, rate: { ...rateOf(use, next, CUT.curve, nowMs), level, unexplained } };
 }

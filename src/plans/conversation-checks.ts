@@ -67,7 +67,10 @@ export function checkConversationOf(entry: StepEntry, plan: unknown, list: Fault
       `declare it under conversations:, or use ${listOf(known, 'or')}`,
     );
     const message = `names conversation ${JSON.stringify(named)}, which there is not here; ${text}`;
-    return list.fault([...entry.path, 'in'], message, suggestion === undefined ? {} : { suggestion });
+    return list.fault([...entry.path, 'in'], message, {
+      isOneFault: true,
+      ...(suggestion !== undefined && { suggestion }),
+    });
   }
   warnOfSharing(entry, conversationOf(entry, plan), list);
 }

@@ -12,8 +12,8 @@ export interface FaultPlace {
   /** At this offset of the file. */
   offset?: number;
   suggestion?: string;
-  /** It is a name that means nothing: all uses of it are one fault. */
-  isName?: boolean;
+  /** All places with this message are one fault: a name that means nothing, wherever it is used. */
+  isOneFault?: boolean;
 }
 
 /** Gathers what is found in a file. */
@@ -21,8 +21,8 @@ export class FaultList {
   readonly faults: PlanFault[] = [];
   readonly warnings: PlanFault[] = [];
   readonly #told = new Set<string>();
-  /** Faults of names, by their message. */
-  readonly #names = new Map<string, PlanFault>();
+  /** Those of `isOneFault`, by their message. */
+  readonly #oneFaults = new Map<string, PlanFault>();
 
   constructor(readonly source: PlanSource) {}
 
@@ -35,20 +35,20 @@ export class FaultList {
   }
 
   #add(list: PlanFault[], path: PlanPath, message: string, place: FaultPlace): void {
-    const { suggestion, isName, index } = place;
+    const { suggestion, isOneFault, index, offset } = place;
     const text = pathText(path);
     // One place may be looked at twice, as an anchor and where it is used.
-    const key = JSON.stringify(isName === true ? [text, message, index] : [text, message]);
+    const key = JSON.stringify(isOneFault === true ? [text, message, index, offset] : [text, message]);
     if (this.#told.has(key)) return;
     this.#told.add(key);
     const at = { path: text, ...this.#placeOf(path, place) };
-    const first = isName === true ? this.#names.get(message) : undefined;
+    const first = isOneFault === true ? this.#oneFaults.get(message) : undefined;
     if (first !== undefined) {
       (first.others ??= []).push(at);
       return;
     }
     const fault: PlanFault = { ...at, message, ...(suggestion !== undefined && { suggestion }) };
-    if (isName === true) this.#names.set(message, fault);
+    if (isOneFault === true) this.#oneFaults.set(message, fault);
     list.push(fault);
   }
 

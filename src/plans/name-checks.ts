@@ -197,7 +197,7 @@ export class NameChecks {
   }
 
   #fault(path: PlanPath, index: number, message: string, suggestion?: string): void {
-    this.list.fault(path, message, { index, isName: true, ...(suggestion !== undefined && { suggestion }) });
+    this.list.fault(path, message, { index, isOneFault: true, ...(suggestion !== undefined && { suggestion }) });
   }
 }
 

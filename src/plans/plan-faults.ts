@@ -16,7 +16,7 @@ export interface PlanFault extends PlanPlace {
   message: string;
   /** The word that was probably meant. */
   suggestion?: string;
-  /** Where else the same name, which means nothing, is used; the fault stands at its first use. Absent: nowhere. */
+  /** Where else the same name, which means nothing, is used, or lines are indented by tabs; the fault stands at the first. */
   others?: PlanPlace[];
 }
 

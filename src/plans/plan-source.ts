@@ -51,6 +51,16 @@ export class PlanSource {
     return { line: Math.max(1, line), column: Math.max(1, col) };
   }
 
+  /** @param line From 1. */
+  startOfLine(line: number): number {
+    return this.#lines.lineStarts[line - 1] ?? 0;
+  }
+
+  /** Whether a tab stands before the first letter of a line. */
+  isIndentedByTab(line: number): boolean {
+    return /^ *\t/.test(this.text.slice(this.startOfLine(line)).split('\n', 1)[0] ?? '');
+  }
+
   /** Where a value stands; one that is missing, where the object or list stands that lacks it. */
   place(path: PlanPath): Place {
     return this.placeAt(startOf(this.#find(path)?.value) ?? this.#nearest(path));

@@ -5,9 +5,11 @@ import { keyText, MOST_ALIASES, type PlanSource, startOf } from './plan-source.j
 
 const QUOTE = 'put the whole text in double quotes';
 
+const TAB = 'is indented by a tab, which YAML does not allow; indent by spaces';
+
 /** What was met, and what to do, by the code of the YAML parser's error. */
 const SYNTAX: Readonly<Record<string, string>> = {
-  TAB_AS_INDENT: 'is indented by a tab, which YAML does not allow; indent by spaces',
+  TAB_AS_INDENT: TAB,
   BLOCK_AS_IMPLICIT_KEY: `has a second ": " in one line, which YAML takes for an object in an object; ${QUOTE}`,
   BAD_SCALAR_START: `begins with a character that YAML keeps for itself; ${QUOTE}`,
   TAG_RESOLVE_FAILED: 'has a tag (!…), and plans have none; take it out',
@@ -37,9 +39,7 @@ export function yamlFaults(source: PlanSource, list: FaultList): boolean {
     list.fault([], TOO_DEEP, { offset: 0 });
     return false;
   }
-  for (const error of errors) {
-    list.fault([], syntaxMessage(error), { offset: error.pos[0] });
-  }
+  syntaxFaults(errors, list);
   if (second !== undefined) {
     const message = `begins a second document (---), and a file is one plan; put it into a file of its own`;
     list.fault([], message, { offset: second.range[0] });
@@ -48,6 +48,19 @@ export function yamlFaults(source: PlanSource, list: FaultList): boolean {
   const nodes = new NodeFaults(source, list);
   nodes.check(first?.contents, []);
   return nodes.canBeRead;
+}
+
+/** A tab is one fault, with all of its lines: what the parser makes of the lines from the one above it on is no news. */
+function syntaxFaults(errors: readonly YAMLError[], list: FaultList): void {
+  const { source } = list;
+  const lineOf = ({ pos }: YAMLError) => source.placeAt(pos[0]).line;
+  const isTab = (error: YAMLError) => error.code === 'TAB_AS_INDENT' || source.isIndentedByTab(lineOf(error));
+  const tabLines = new Set(errors.filter(isTab).map(lineOf));
+  const firstTab = Math.min(...tabLines);
+  for (const error of errors) {
+    if (lineOf(error) < firstTab - 1) list.fault([], syntaxMessage(error), { offset: error.pos[0] });
+  }
+  for (const line of tabLines) list.fault([], TAB, { offset: source.startOfLine(line), isOneFault: true });
 }
 
 function syntaxMessage({ code, message }: YAMLError): string {

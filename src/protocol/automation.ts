@@ -26,7 +26,7 @@ export interface AutomationResult {
 export interface AutomationTotals {
   /** Steps that were begun, items of a `forEach` counted each. */
   steps: number;
-  /** Exchanges by how they ended. */
+  /** Exchanges by how they ended; of a batch, its rows: those that expired are cancelled. */
   answered: number;
   failed: number;
   cancelled: number;
@@ -50,6 +50,8 @@ export interface StepStatus {
   begun: number;
   done: number;
   failed: number;
+  /** Times it was tried, the retries of its `onError` included. Absent: never again. */
+  tries?: number;
   /** Of its exchanges and those of the steps in it. */
   tokens: number;
   /** ISO 8601, of the first begin and the last end. */
@@ -59,6 +61,8 @@ export interface StepStatus {
   waitingFor?: string;
   /** ISO 8601: until when at most. */
   waitingUntil?: string;
+  /** Of an approval with an end, in words: what happens then, as `ApprovalStatus.then`. */
+  waitingThen?: string;
   /** Of a `forEach`: items in all, as far as it is known. */
   items?: number;
   /** Of these, how many have ended, and how many of those have failed. */
@@ -77,9 +81,12 @@ export interface ApprovalStatus {
   message: string;
   /** ISO 8601. */
   askedAt: string;
-  /** ISO 8601: when `default` decides, or the step fails. */
+  /** ISO 8601: the end of its `wait`, or of a `deadline` around it that comes first. */
   deadline?: string;
+  /** What is decided at `deadline`. Absent: nothing is, the step, or what is around it, fails. */
   default?: Decision;
+  /** What happens at `deadline`, in words: `it is approved`, `it is rejected`, `it fails`, `the plan fails`, `steps[2] fails`. */
+  then?: string;
   reminders: number;
 }
 
@@ -114,6 +121,8 @@ export interface AutomationStatus {
   waitingFor?: string;
   /** ISO 8601. */
   waitingUntil?: string;
+  /** In words, while all that runs is one approval with an end: what happens then. */
+  waitingThen?: string;
   /** ISO 8601, of the first run. */
   startedAt: string;
   /** ISO 8601, when the plan has a deadline. */
@@ -156,6 +165,6 @@ export interface AutomationMemo {
   plan: string;
   /** Name of the file that it was read from. */
   source?: string;
-  /** ISO 8601: when it was started, whichever run it is in. Absent when a schedule has started it. */
+  /** ISO 8601: when it was started, whichever run it is in. Absent in the first run of what a schedule has started. */
   startedAt?: string;
 }

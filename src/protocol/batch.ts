@@ -83,6 +83,8 @@ export interface BatchControl {
   stopped?: BatchStopReason;
   /** Rows at once, where they were changed since the submit. */
   concurrency?: number;
+  /** How much of an agent it gets beside other batches, where that was changed since the submit. */
+  weight?: number;
   /** Rows at once of shards that run, where they were changed since their admission. */
   shares?: [shard: number, concurrency: number][];
   /** Ids of rows to be cancelled. */
@@ -311,6 +313,8 @@ export const pauseBatchSignal = defineSignal<[{ reason?: string }?]>('pause');
 export const resumeBatchSignal = defineSignal('resume');
 /** Operator → batch: so many rows at once, from 1. */
 export const setConcurrencySignal = defineSignal<[{ concurrency: number }]>('setConcurrency');
+/** Operator → batch: a weight within `BATCH_WEIGHTS`. With isolation `workflow` of no effect: rows keep that of the submit. */
+export const setWeightSignal = defineSignal<[{ weight: number }]>('setWeight');
 /** Operator → batch, and with isolation `workflow` batch → shard: cancel these rows, at the agent where they are in flight. Unknown ids and rows that have ended are passed over. */
 export const cancelRowsSignal = defineSignal<[{ ids: string[] }]>('cancelRows');
 /** Lane → batch: a bound is reached. */

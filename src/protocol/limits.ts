@@ -1,5 +1,6 @@
 import { defineSignal } from '@temporalio/workflow';
 import { LIMITS } from './defaults.js';
+import type { TokenReport, TokenShares } from './token-limit.js';
 
 /** Whose batch call it is, and its weight when flows share what an agent lets in. */
 export interface Flow {
@@ -48,7 +49,7 @@ export interface LearnedLimit {
 
 /**
  * What a worker tells the others of its calls to an agent, in the heartbeat details of the activity that stands for it in the
- * agent's `governorWorkflow`. Plain JSON, a few hundred bytes.
+ * agent's `governorWorkflow`. Plain JSON, a few hundred bytes; of the leader as many more for each member.
  */
 export interface MemberReport extends LearnedLimit {
   identity: string;
@@ -56,8 +57,10 @@ export interface MemberReport extends LearnedLimit {
   isRamping: boolean;
   /** Calls per second that it may start now, by what it has learned. */
   ratePerSecond?: number;
-  /** Tokens per minute, where it has learned such a limit. */
+  /** Tokens per minute that it may use, where such a limit is known. */
   tokensPerMinute?: number;
+  /** Of the tokens of its calls; absent: an older worker. */
+  tokens?: TokenReport;
   inFlight: number;
   waiting: number;
   /** The most of both together, over the last moments: its share is left to it while work comes and goes. */
@@ -93,6 +96,8 @@ export interface FleetShares {
     targets: Record<string, LearnedLimit>;
     isSettled: boolean;
   };
+  /** A limit of tokens that is known or suspected; absent: none, or the leader is an older worker. */
+  tokens?: TokenShares;
 }
 
 /** What `governorWorkflow` is started with. */

@@ -68,6 +68,27 @@ export interface ApprovalMemory {
 
 export const newApproval = (): ApprovalMemory => ({ askedAt: new Date().toISOString(), reminders: 0 });
 
+/** When an approval ends undecided, and what happens then. */
+export interface ApprovalEnd {
+  /** Milliseconds since the epoch. */
+  atMs: number;
+  /** What is decided; absent: it fails. */
+  default?: Decision;
+  /** The same in words. */
+  then: string;
+}
+
+/** The end that an approval has of its own. Undefined: it waits for ever. */
+export function ownEnd(
+  { waitMs, default: byDefault }: Pick<ApprovalOptions, 'waitMs' | 'default'>,
+  { askedAt }: ApprovalMemory,
+): ApprovalEnd | undefined {
+  if (waitMs === undefined) return undefined;
+  const atMs = Date.parse(askedAt) + waitMs;
+  if (byDefault === undefined) return { atMs, then: 'it fails' };
+  return { atMs, default: byDefault, then: byDefault === 'approve' ? 'it is approved' : 'it is rejected' };
+}
+
 /** The approvals of this workflow. */
 export class ApprovalDesk {
   readonly #waiting = new Map<string, Waiting>();
@@ -110,6 +131,7 @@ export class ApprovalDesk {
    * Waits for somebody.
    *
    * @param isHeld True when the wait shall end undecided, for the run to roll over; `memory` then holds what the next one needs.
+   * @param end What people are told of its end: another than its own where something around it ends first.
    * @returns Undefined when it was held.
    * @throws ApplicationFailure `DeadlinePassed` when nobody has decided and there is no default.
    */
@@ -117,8 +139,9 @@ export class ApprovalDesk {
     options: ApprovalOptions,
     memory: ApprovalMemory = newApproval(),
     isHeld: () => boolean = () => false,
+    end: ApprovalEnd | undefined = ownEnd(options, memory),
   ): Promise<ApprovalAnswer | undefined> {
-    const { message, waitMs, remindEveryMs, default: byDefault } = options;
+    const { message, waitMs, remindEveryMs } = options;
     const approvalId = options.approvalId ?? `approval-${++this.#asked}`;
     if (this.#waiting.has(approvalId)) {
       const taken = `Cannot wait for approval ${approvalId}: one of that id waits already; give another approvalId`;
@@ -130,13 +153,16 @@ export class ApprovalDesk {
       throw ApplicationFailure.nonRetryable(malformed, FAILURE_TYPES.invalidInput);
     }
     const askedMs = Date.parse(memory.askedAt);
-    const deadlineMs = waitMs === undefined ? Infinity : askedMs + waitMs;
+    const deadlineMs = ownEnd(options, memory)?.atMs ?? Infinity;
     const status: ApprovalStatus = {
       approvalId,
       message,
       askedAt: memory.askedAt,
-      ...(waitMs !== undefined && { deadline: new Date(deadlineMs).toISOString() }),
-      ...(byDefault !== undefined && { default: byDefault }),
+      ...(end !== undefined && {
+        deadline: new Date(end.atMs).toISOString(),
+        ...(end.default !== undefined && { default: end.default }),
+        then: end.then,
+      }),
       reminders: memory.reminders,
     };
     const waiting: Waiting = { status };
@@ -153,7 +179,7 @@ export class ApprovalDesk {
         await waitUntil(isOver, untilMs - Date.now(), `${what} of approval ${approvalId}`);
         if (waiting.answer !== undefined) return waiting.answer;
         if (isHeld()) return undefined;
-        if (Date.now() >= deadlineMs) return this.#decideByDefault(waiting);
+        if (Date.now() >= deadlineMs) return this.#decideByDefault(approvalId, options.default, deadlineMs);
         status.reminders = ++memory.reminders;
         // From now on: those that nobody lived to give are not made up for.
         memory.nextReminderMs = Date.now() + (remindEveryMs ?? Infinity);
@@ -165,10 +191,9 @@ export class ApprovalDesk {
     }
   }
 
-  #decideByDefault({ status }: Waiting): ApprovalAnswer {
-    const { approvalId, default: decision, deadline } = status;
+  #decideByDefault(approvalId: string, decision: Decision | undefined, deadlineMs: number): ApprovalAnswer {
     if (decision === undefined) {
-      const message = `Nobody decided approval ${approvalId} until ${deadline}`;
+      const message = `Nobody decided approval ${approvalId} until ${new Date(deadlineMs).toISOString()}`;
       throw ApplicationFailure.nonRetryable(message, FAILURE_TYPES.deadlinePassed);
     }
     const answer: ApprovalAnswer = { approvalId, decision, at: new Date().toISOString(), byDefault: true };

@@ -75,11 +75,14 @@ export async function askJson<T = unknown>(
     next = { ...rest, text: `${question}Your answer cannot be used:\n${list(reasons)}\n\n${instruction(told)}` };
   }
   throw ApplicationFailure.nonRetryable(
-    `No answer fitted the schema within ${maxAttempts} attempts: ${reasons[0] ?? ''}; tell the agent more plainly what is wanted, or raise maxAttempts`,
+    `No answer fitted the schema within ${maxAttempts === 1 ? '1 attempt' : `${maxAttempts} attempts`}: ${withoutStop(reasons[0])}; tell the agent more plainly what is wanted, or raise maxAttempts`,
     FAILURE_TYPES.answerDoesNotFit,
     { attempts: maxAttempts, tokens, reasons },
   );
 }
+
+/** As something follows it: the validator ends its sentences. */
+const withoutStop = (reason = ''): string => reason.replace(/[.\s]+$/, '');
 
 function instruction(schema: JsonSchema | undefined): string {
   const fits = schema === undefined ? '' : ` It must fit this JSON Schema:\n${JSON.stringify(schema)}`;

@@ -1,4 +1,5 @@
 import {
+  BATCH_WEIGHTS,
   type BatchBounds,
   type BatchControl,
   type BatchStopReason,
@@ -19,6 +20,7 @@ export class BatchControls {
   #paused: BatchControl['paused'];
   #stopped: BatchStopReason | undefined;
   #concurrency: number | undefined;
+  #weight: number | undefined;
   readonly #cancelledRows: Set<string>;
   /** Goes up with every change. */
   version = 0;
@@ -30,6 +32,7 @@ export class BatchControls {
     this.#paused = earlier?.paused;
     this.#stopped = earlier?.stopped;
     this.#concurrency = earlier?.concurrency;
+    this.#weight = earlier?.weight;
     this.#cancelledRows = new Set(earlier?.cancelledRows);
   }
 
@@ -72,6 +75,13 @@ export class BatchControls {
     this.version++;
   }
 
+  setWeight(weight: unknown): void {
+    const { least, most } = BATCH_WEIGHTS;
+    if (typeof weight !== 'number' || !(weight >= least && weight <= most) || weight === this.#weight) return;
+    this.#weight = weight;
+    this.version++;
+  }
+
   cancelRows(ids: unknown): void {
     const before = this.#cancelledRows.size;
     for (const id of Array.isArray(ids) ? ids : []) {
@@ -107,6 +117,7 @@ export class BatchControls {
       ...(this.#paused !== undefined && { paused: this.#paused }),
       ...(this.#stopped !== undefined && { stopped: this.#stopped }),
       ...(this.#concurrency !== undefined && { concurrency: this.#concurrency }),
+      ...(this.#weight !== undefined && { weight: this.#weight }),
       ...(shares.length > 0 && {
         shares: shares.map(({ shard, concurrency }): [number, number] => [shard, concurrency]),
       }),

@@ -27,6 +27,7 @@ import {
   resumeBatchSignal,
   resumeShardSignal,
   setConcurrencySignal,
+  setWeightSignal,
   shardFinishedSignal,
   shardProgressSignal,
   shardWaitingSignal,
@@ -121,6 +122,9 @@ function handleMessages(batch: Batch): void {
   setHandler(resumeBatchSignal, () => controls.resume(), { description: 'Go on after a pause. Takes no argument.' });
   setHandler(setConcurrencySignal, (input) => controls.setConcurrency(input?.concurrency), {
     description: 'Change the rows at once. Argument: {"concurrency": 50}',
+  });
+  setHandler(setWeightSignal, (input) => controls.setWeight(input?.weight), {
+    description: 'Change how much of the agent it gets beside other batches. Argument: {"weight": 3}',
   });
   setHandler(cancelRowsSignal, (input) => controls.cancelRows(input?.ids), {
     description: 'Cancel single rows, also at the agent. Argument: {"ids": ["…"]}',

@@ -301,7 +301,7 @@ describe('automation schedule', () => {
       ...['--jitter', '5m', '--input', 'regions=["north"]', '--note', 'for the morning'],
     );
     expect(created.stderr).toMatch(
-      /^Schedule nightly-.* starts plan orders: 0 6 \* \* \* \(Europe\/Berlin\); next at 20/,
+      /^Schedule nightly-.* starts plan orders: 0 6 \* \* \* \(Europe\/Berlin\); next at 20\S+ 06:0\d:\d\d \+0[12]:00$/m,
     );
     expect(created.code).toBe(0);
     expect(await schedule('create', name, ORDERS, '--every', '1h')).toMatchObject({ code: 2 });
@@ -312,6 +312,8 @@ describe('automation schedule', () => {
     expect(stdout).toContain('{"regions":["north"]}');
     expect((await schedule('pause', name, '--note', 'holidays')).code).toBe(0);
     expect((await schedule('show', name)).stdout).toMatch(/state +paused\nnote +holidays/);
+    expect((await schedule('pause', name)).stderr).toMatch(/was paused already \(note: holidays\), and stays so$/m);
+    expect((await schedule('show', name)).stdout).toMatch(/note +holidays/);
     expect((await schedule('resume', name)).code).toBe(0);
     expect(await schedule('update', name, RELEASE, '--input', 'version=7')).toMatchObject({
       code: 2,
@@ -343,9 +345,46 @@ describe('automation schedule', () => {
     });
   });
 
+  test('trigger tells of a start that is skipped or waits, as the run before still runs', async () => {
+    const name = `release-${randomUUID()}`;
+    const schedule = (...args: string[]) => run('schedule', ...args);
+    expect((await schedule('create', name, RELEASE, '--every', '365d', '--input', 'version=7')).code).toBe(0);
+    const first = (await schedule('trigger', name)).stdout.trim();
+    // Temporal names runs by the second.
+    await until('the next second', () => new Date().toISOString().slice(0, 19) > first.slice(-20, -1));
+    const id = (await schedule('trigger', name, '--overlap', 'cancelOther')).stdout.trim();
+    expect(id).toMatch(new RegExp(`^${name}-20`));
+    expect((await run('watch', first)).code).toBe(1);
+    const skipped = await schedule('trigger', name);
+    expect(skipped).toMatchObject({ code: 1, stdout: '' });
+    expect(skipped.stderr).toContain(
+      `Nothing was started: ${id} still runs, and this start was skipped (overlap: skip); --overlap bufferOne starts one after it`,
+    );
+    const asJson = await schedule('trigger', name, '--json');
+    expect(asJson.code).toBe(1);
+    expect(parsed(asJson.stdout)).toEqual({ notStarted: 'skipped', overlap: 'skip', running: [id] });
+    expect(await schedule('trigger', name, '--overlap', 'bufferOne')).toMatchObject({
+      ...{ code: 0, stdout: '' },
+      stderr: expect.stringContaining(`${id} still runs, and this start waits for its end (overlap: bufferOne)`),
+    });
+    expect(await schedule('trigger', name, '--overlap', 'bufferOne')).toMatchObject({
+      ...{ code: 1, stdout: '' },
+      stderr: expect.stringContaining(
+        `${id} still runs, another start waits for its end already, and this start was skipped (overlap: bufferOne); --overlap allowAll`,
+      ),
+    });
+    expect((await schedule('delete', name)).code).toBe(0);
+    expect((await run('cancel', id)).code).toBe(0);
+  }, 60_000);
+
   test.each<[string, string[], RegExp]>([
     ['no time', [], /Say when to start it: --cron '0 6 \* \* \*', or --every 1h/],
-    ['a cron expression that is none', ['--cron', '0 6'], /Cannot create schedule x: .*/],
+    ['a cron expression that is none', ['--cron', '0 6'], /by cron expression "0 6": it has 2 fields; give five/],
+    [
+      'a time zone that is none',
+      ['--cron', '0 6 * * *', '--time-zone', 'PST'],
+      /did you mean "America\/Los_Angeles"\?/,
+    ],
     ['a policy that is none', ['--every', '1h', '--overlap', 'both'], /Allowed choices are skip, bufferOne/],
   ])('create with %s is refused with exit code 2', async (_, options, message) => {
     const { code, stderr } = await run('schedule', 'create', 'x', ORDERS, ...options);

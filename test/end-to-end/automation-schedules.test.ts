@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { ScheduleSpec } from '@temporalio/client';
 import {
   type AutomationSchedule,
   AutomationScheduleExistsError,
@@ -14,9 +15,11 @@ import {
   listAutomationSchedules,
   pauseAutomationSchedule,
   resumeAutomationSchedule,
+  type ScheduleOverlap,
   triggerAutomationSchedule,
   updateAutomationSchedule,
 } from '../../src/client/index.js';
+import { cronProblem, zoneProblem } from '../../src/client/automation-schedule-check.js';
 import { MAIN_CONVERSATION, type Plan } from '../../src/protocol/plan.js';
 import { startRig, until, type Rig } from '../support/rig.js';
 
@@ -103,8 +106,26 @@ describe('createAutomationSchedule()', () => {
   });
 
   test.each<[string, Partial<AutomationSchedule>, RegExp]>([
-    ['a cron expression that is none', { cron: ['0 6 * *'] }, /Cannot create schedule test-.*0 6 \* \*|cron/i],
-    ['a time zone that is none', { timeZone: 'Europe/Atlantis' }, /Atlantis/],
+    [
+      'a cron expression that is none',
+      { cron: ['0 6 * * *', '0 6 * *'] },
+      /^Cannot schedule a plan by cron expression "0 6 \* \*": it has 4 fields; give five \(minute, hour, .*\), as in "0 6 \* \* 1-5"/,
+    ],
+    [
+      'an hour that is none',
+      { cron: ['0 24 * * *'] },
+      /^Cannot schedule a plan by cron expression "0 24 \* \* \*": hour is "24"; give 0 to 23, or \* for all; also ranges \(1-4\)/,
+    ],
+    [
+      'a time zone that nothing here tells from one',
+      { timeZone: 'Europe/Atlantis' },
+      /^Cannot create schedule test-.*: time zone "Europe\/Atlantis": no time zone has this name; give an IANA name, such as Europe/,
+    ],
+    [
+      'a misspelt time zone',
+      { timeZone: 'Europe/Berln' },
+      /^Cannot schedule a plan in time zone "Europe\/Berln": no time zone has this name; did you mean "Europe\/Berlin"\?$/,
+    ],
     ['an interval of nothing', { everyMs: 10 }, /every 10 ms: give at least 1000/],
     ['a time zone of an interval', { everyMs: 60_000, timeZone: 'Europe/Berlin' }, /intervals have none/],
   ])('%s is refused', async (_, settings, message) => {
@@ -130,11 +151,20 @@ describe('createAutomationSchedule()', () => {
 });
 
 test('a schedule is paused, goes on, and is deleted', async () => {
-  const name = await create();
-  await pauseAutomationSchedule(rig.client, name, { note: 'holidays' });
-  expect(await describeAutomationSchedule(rig.client, name)).toMatchObject({ paused: true, note: 'holidays' });
-  await resumeAutomationSchedule(rig.client, name);
-  expect((await describeAutomationSchedule(rig.client, name)).paused).toBe(false);
+  const name = await create({ note: 'for the board' });
+  const now = () => describeAutomationSchedule(rig.client, name);
+  expect(await resumeAutomationSchedule(rig.client, name)).toEqual({ wasPaused: false });
+  expect(await now()).toMatchObject({ paused: false, note: 'for the board' });
+  const paused = await pauseAutomationSchedule(rig.client, name, { note: 'holidays' });
+  expect(paused).toEqual({ wasPaused: false, noteBefore: 'for the board' });
+  expect(await now()).toMatchObject({ paused: true, note: 'holidays' });
+  const again = await pauseAutomationSchedule(rig.client, name);
+  expect(again).toEqual({ wasPaused: true, noteBefore: 'holidays' });
+  expect(await now()).toMatchObject({ paused: true, note: 'holidays' });
+  await pauseAutomationSchedule(rig.client, name, { note: 'longer' });
+  expect(await now()).toMatchObject({ paused: true, note: 'longer' });
+  expect(await resumeAutomationSchedule(rig.client, name)).toEqual({ wasPaused: true });
+  expect((await now()).paused).toBe(false);
   await deleteAutomationSchedule(rig.client, name);
   await expect(describeAutomationSchedule(rig.client, name)).rejects.toBeInstanceOf(AutomationScheduleNotFoundError);
 });
@@ -204,8 +234,14 @@ test('trigger starts the plan now, as startAutomation would, and tells its id', 
   expect(lastRuns.at(-1)?.automationId).toBe(automationId);
   expect(running).toEqual([automationId]);
   expect(counts).toMatchObject({ started: 1, skipped: 0 });
-  expect(await triggerAutomationSchedule(rig.client, name)).toEqual({});
+  const once = { running: [automationId] };
+  const trigger = (overlap?: ScheduleOverlap) =>
+    triggerAutomationSchedule(rig.client, name, overlap === undefined ? {} : { overlap });
+  expect(await trigger()).toEqual({ ...once, notStarted: 'skipped', overlap: 'skip' });
   expect((await describeAutomationSchedule(rig.client, name)).counts).toMatchObject({ started: 1, skipped: 1 });
+  expect(await trigger('bufferOne')).toEqual({ ...once, notStarted: 'waits', overlap: 'bufferOne' });
+  expect(await trigger('bufferOne')).toEqual({ ...once, notStarted: 'skipped', overlap: 'bufferOne' });
+  expect(await trigger('bufferAll')).toEqual({ ...once, notStarted: 'waits', overlap: 'bufferAll' });
   // Temporal names runs by the second.
   await until('the next second', () => new Date().toISOString().slice(0, 19) > automationId.slice(-20, -1));
   const beside = await triggerAutomationSchedule(rig.client, name, { overlap: 'allowAll' });
@@ -216,7 +252,68 @@ test('trigger starts the plan now, as startAutomation would, and tells its id', 
   }
 });
 
+test('what is told of cron expressions and time zones is what the server takes', async () => {
+  const { schedule } = rig.client.client;
+  const takes = async (spec: ScheduleSpec): Promise<boolean> => {
+    const scheduleId = `test-${randomUUID()}`;
+    const action = { type: 'startWorkflow', workflowType: 'none', taskQueue: rig.taskQueue } as const;
+    const handle = await schedule
+      .create({ scheduleId, spec, action, state: { paused: true } })
+      .catch((error: unknown) => {
+        if (!(error instanceof TypeError)) throw error;
+      });
+    await handle?.delete();
+    return handle !== undefined;
+  };
+  const wrong: string[] = [];
+  for (const expression of CRON) {
+    const isTaken = await takes({ cronExpressions: [expression] });
+    if (isTaken !== (cronProblem(expression) === undefined)) wrong.push(`${expression}: ${cronProblem(expression)}`);
+  }
+  for (const timezone of ZONES) {
+    const isTaken = await takes({ cronExpressions: ['0 6 * * *'], timezone });
+    if (isTaken !== (zoneProblem(timezone) === undefined)) wrong.push(`${timezone}: ${zoneProblem(timezone)}`);
+  }
+  expect(wrong).toEqual([]);
+  // It would take the rest of these for comments.
+  expect(cronProblem('0 6 * * 1#2')).toMatch(/it has a # within a field/);
+}, 60_000);
+
+const CRON = [
+  ...['0 6 * * 1-5', '0 6 * * MON-fri', '0 6 * * monday', '0 6 * * sund', '0 6 * * su', '0 6 * * s', '0 6 * * 7'],
+  ...['0 6 * * 0-7', '0 6 * * 5-7', '0 6 * * 8', '0 6 * * fri-mon', '0 6 * * 5L', '0 6 * jan,Feb *', '0 6 * sept *'],
+  ...['0 6 * juni *', '0 6 * j *', '0 6 * 13 *', '0 6 * 0 *', '0 6 L * *', '0 6 ? * *', '0 6 1W * *', '0 6 32 * *'],
+  ...['0 6 0 * *', '0 6 5-1 * *', '*/5 * * * *', '5/10 * * * *', '1-5/2,7 6 * * *', '*/100 * * * *', '*/0 * * * *'],
+  ...['*/2/3 * * * *', '1-2-3 * * * *', '*-5 6 * * *', '-5 6 * * *', '60 6 * * *', '0 24 * * *', '0 6,7,, * * *'],
+  ...['+1 6 * * *', '01 06 * * *', '0x1 6 * * *', '1.5 6 * * *', '  0 6\t* * *  ', '0 6', '', '0 6 * * * 2026'],
+  ...['0 6 * * * *', '0 6 * * * 1999', '0 6 * * * 2101', '30 0 6 * * * *', '60 0 6 * * * *', '0 0 6 * * * * *'],
+  ...['@yearly', '@annually', '@monthly', '@weekly', '@daily', '@midnight', '@hourly', '@Daily', '@reboot', '@'],
+  ...['@every 1h', '@every 1h/5m', '0 6 * * * # note', '@hourly #x', '# 0 6 * * *', 'TZ=Europe/Berlin 0 6 * * *'],
+  ...['CRON_TZ=Europe/Berlin 0 6 * * *', 'TZ=Europe/Berln 0 6 * * *', 'TZ=Europe/Berlin'],
+];
+
+const ZONES = [
+  ...['Europe/Berlin', 'US/Pacific', 'Asia/Calcutta', 'Asia/Kolkata', 'America/Argentina/Buenos_Aires', 'Etc/GMT+2'],
+  ...[
+    'UTC',
+    'GMT',
+    'EST',
+    'EST5EDT',
+    'CST6CDT',
+    'PRC',
+    'GB',
+    'Europe/Kyiv',
+    'europe/berlin',
+    'utc',
+    'PST',
+    'JST',
+    'ACT',
+  ],
+  ...['MEZ', 'CEST', 'Z', '+02:00', 'GMT+2', 'UTC+2', 'Berlin', 'Europe/Berln', 'Amerika/New_York'],
+];
+
 test('backfill starts the plan for each time of a span', async () => {
+  const begunMs = Date.now();
   const name = await create({ cron: ['0 6 * * *'] });
   const [from, to] = [new Date('2026-03-01T00:00:00Z'), new Date('2026-03-04T00:00:00Z')];
   await backfillAutomationSchedule(rig.client, name, { from, to, overlap: 'allowAll' });
@@ -232,7 +329,14 @@ test('backfill starts the plan for each time of a span', async () => {
   expect(lastRuns.map(({ automationId }) => automationId)).toEqual(
     lastRuns.map(({ scheduledAt }) => `${name}-${scheduledAt.toISOString().replace('.000', '')}`),
   );
-  for (const { automationId } of lastRuns) {
+  for (const { automationId, scheduledAt } of lastRuns) {
+    await until('its search attributes are there', async () => {
+      return (await describeAutomation(rig.client, automationId)).schedule === name;
+    });
+    const description = await describeAutomation(rig.client, automationId);
+    expect(description.scheduledAt).toEqual(scheduledAt);
+    // To the second: it is the server's clock.
+    expect(description.startedAt.getTime()).toBeGreaterThan(begunMs - 1_000);
     await rig.client.client.workflow.getHandle(`automation/${automationId}`).terminate();
   }
   await expect(backfillAutomationSchedule(rig.client, name, { from: to, to: from })).rejects.toThrow(

@@ -32,7 +32,7 @@ const RELEASE = `
 name: release
 steps:
   - { id: draft, ask: Draft it }
-  - { id: release, approve: { message: Release it?, wait: 3d, default: reject } }
+  - { id: release, approve: { message: 'Release it? <b>Now</b>, **please**: 1 | 2', wait: 3d, default: reject } }
   - { ask: Send it. }
 output: steps.release
 `;
@@ -49,7 +49,9 @@ test('a plan that waits for somebody is found by an operator, says how to answer
   await ui.openWorkflow({ workflowId, runId }, 'user-metadata');
   await ui.shows([
     'waiting for approval release until',
-    'run the query approvals to read what is asked, and send the signal approve or reject',
+    ', then it is rejected',
+    '“Release it? <b>Now</b>, **please**: 1 | 2”',
+    'To answer, send the signal approve or reject with',
     '"approvalId": "release"',
   ]);
   await ui.shows(['✓ draft (ask)', 'release (approve) until', '· steps[2] (ask)']);

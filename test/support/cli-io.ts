@@ -36,9 +36,10 @@ class Collected extends Writable {
  *
  * @param options.env The whole environment; nothing of the real one is seen.
  * @param options.stdin Text, then the end. Default: open until the test types.
+ * @param options.isTTY Stdout is a terminal. Default false.
  */
-export function startCli(args: string[], options: { env?: Environment; stdin?: string } = {}): CliRun {
-  const stdout = new Collected();
+export function startCli(args: string[], options: { env?: Environment; stdin?: string; isTTY?: boolean } = {}): CliRun {
+  const stdout = Object.assign(new Collected(), { isTTY: options.isTTY === true });
   const stderr = new Collected();
   const typed = new PassThrough();
   const handlers = new Set<(name: 'SIGINT' | 'SIGTERM') => void>();

@@ -9,7 +9,7 @@ import {
   outputText,
 } from '../../src/cli/automation-text.js';
 import { momentText, stepTree } from '../../src/cli/automation-tree.js';
-import { scheduleTable } from '../../src/cli/schedule-text.js';
+import { scheduleLine, scheduleLines, scheduleTable, zonedTime } from '../../src/cli/schedule-text.js';
 import { columnsOf } from '../../src/cli/terminal.js';
 import type { AutomationDescription } from '../../src/client/index.js';
 import type { AutomationStatus, StepState, StepStatus } from '../../src/protocol/automation.js';
@@ -61,7 +61,7 @@ const APPROVAL = { approvalId: 'send', message: 'Send it?', askedAt: ago(10), re
 describe('stepTree()', () => {
   test('shows sign, label, id, counts, tokens and time of each step, and why it waits or has failed', () => {
     const steps = [
-      step('Fetch', 'done', { id: 'fetch', tokens: 120 }),
+      step('Fetch', 'done', { id: 'fetch', tries: 3, tokens: 120 }),
       forEach('running', [step('Ask', 'running', { begun: 14, done: 12, failed: 1 }), step('Sum up', 'pending')], {
         ...{ items: 80, itemsEnded: 12, itemsFailed: 1, tokens: 900 },
       }),
@@ -77,7 +77,7 @@ describe('stepTree()', () => {
       step('Later', 'pending'),
     ];
     expect(stepTree(steps, { nowMs })).toEqual([
-      '✓ Fetch (fetch)  120 tokens  12s',
+      '✓ Fetch (fetch)  3 tries  120 tokens  12s',
       '▶ for each order (each)  12/80 (1 failed)  900 tokens  1m 00s',
       '  ▶ Ask  14× (1 failed)  1m 00s',
       '  · Sum up',
@@ -267,6 +267,21 @@ test('approvalLines() names the approval where several wait, and tells what no d
   expect(lines[1]).toBe('  npx x automation approve n/1 send  (or reject)');
 });
 
+test('what happens when an approval ends undecided is told with its end', () => {
+  const [end, then] = ['2026-03-01T12:00:00.000Z', 'the plan fails'];
+  const waiting = step('Send it?', 'waiting', { waitingFor: 'approval send', waitingUntil: end, waitingThen: then });
+  const live = status([waiting], {
+    ...{ state: 'waiting', waitingFor: 'approval send', waitingUntil: end, waitingThen: then },
+    approvals: [{ ...APPROVAL, deadline: end, then }],
+  });
+  const lines = automationLines(description(live), { nowMs, program });
+  expect(lines.filter((line) => /until \d\d:\d\d:\d\d, then the plan fails$/.test(line))).toEqual([
+    expect.stringMatching(/^waiting {5}approval send; until/),
+    expect.stringMatching(/^ {2}… waits for approval send; until/),
+    expect.stringMatching(/^⏸ send: Send it\?; until/),
+  ]);
+});
+
 test('approvalLines() shows the lines of a message to whoever reads it whole', () => {
   const approval = { ...APPROVAL, message: 'Send it?\n\nDear\u0007 customer,\nyours' };
   const of = description(status([], { approvals: [approval] }));
@@ -292,6 +307,7 @@ describe('automationLines()', () => {
     const lines = automationLines(
       description(live, {
         ...{ status: 'completed', source: 'nightly.yaml', closedAt: new Date(nowMs) },
+        ...{ schedule: 'night', scheduledAt: new Date('2026-02-01T12:00:00Z') },
         result: { output: { late: 2 }, totals: live.totals },
       }),
       { nowMs, program },
@@ -299,6 +315,7 @@ describe('automationLines()', () => {
     const text = lines.join('\n');
     expect(text).toMatch(/^automation {2}nightly\/1\nstate {7}completed\nplan {8}nightly from nightly\.yaml: Reports/);
     expect(text).toContain('totals      5 steps, 12 answered, 1 failed, 34120 tokens');
+    expect(text).toMatch(/\nschedule {4}night, for 2026-02-01 \d\d:00:00\n/);
     expect(text).toContain('runs        3, this one included');
     expect(text).toContain('\n✓ Ask  12s\n');
     expect(text).toContain('send was approved by ann at ');
@@ -343,13 +360,57 @@ describe('automationTable()', () => {
 test('scheduleTable() tells next and last runs, or that it is paused', () => {
   const schedule = {
     ...{ name: 'night', scheduleId: 'automation/night', plan: 'nightly', when: '0 6 * * * (UTC)', paused: false },
+    timeZone: 'UTC',
     nextRuns: [new Date('2026-03-02T06:00:00Z')],
     lastRuns: [],
   };
   const text = scheduleTable([schedule, { ...schedule, name: 'off', paused: true }], { nowMs });
   expect(text).toMatch(
-    /^SCHEDULE {2}PLAN +NEXT +LAST +WHEN\nnight +nightly {2}2026-03-0\d \d\d:00 {2}- +0 6 \* \* \* \(UTC\)\noff +nightly {2}paused/,
+    /^SCHEDULE {2}PLAN +NEXT +LAST +WHEN\nnight +nightly {2}2026-03-02 06:00 UTC {2}- +0 6 \* \* \* \(UTC\)\noff +nightly {2}paused/,
   );
+});
+
+test.each([
+  ['Europe/Berlin', '2026-03-02T05:00:00Z', '2026-03-02 06:00:00 +01:00'],
+  ['Europe/Berlin', '2026-07-01T22:30:05Z', '2026-07-02 00:30:05 +02:00'],
+  ['Europe/London', '2026-03-02T05:00:00Z', '2026-03-02 05:00:00 +00:00'],
+  ['America/St_Johns', '2026-03-02T05:00:00Z', '2026-03-02 01:30:00 -03:30'],
+  ['UTC', '2026-03-02T00:00:00Z', '2026-03-02 00:00:00 UTC'],
+  // One that the server knows, and this Node.js does not.
+  ['Mars/Olympus', '2026-03-02T05:00:00Z', '2026-03-02 05:00:00 UTC'],
+])('zonedTime() in %s', (zone, time, text) => {
+  expect(zonedTime(time, zone)).toBe(text);
+  expect(zonedTime(new Date(time), zone)).toBe(text);
+});
+
+test('a schedule tells its times in its own time zone', () => {
+  const schedule = {
+    ...{
+      name: 'night',
+      scheduleId: 'automation/night',
+      plan: 'nightly',
+      when: '0 6 * * * (Asia/Tokyo)',
+      paused: false,
+    },
+    timeZone: 'Asia/Tokyo',
+    nextRuns: [new Date('2026-03-01T21:00:00Z')],
+    lastRuns: [{ automationId: 'night-1', scheduledAt: new Date(ago(0)), startedAt: new Date(ago(60)) }],
+  };
+  const [, row] = scheduleTable([schedule], { nowMs }).split('\n');
+  expect(row).toMatch(/^night +nightly {2}2026-03-02 06:00 \+09:00 {2}20:59:00 \+09:00 {2}0 6/);
+  expect(scheduleLine(schedule)).toBe(
+    'Schedule night starts plan nightly: 0 6 * * * (Asia/Tokyo); next at 2026-03-02 06:00:00 +09:00',
+  );
+  const lines = scheduleLines({
+    ...schedule,
+    ...{ inputs: {}, overlap: 'skip', catchupWindowMs: 60_000, createdAt: new Date(NOW), running: [] },
+    counts: { started: 1, skipped: 0, missed: 0 },
+  });
+  expect(lines.filter((line) => line.includes('+09:00'))).toEqual([
+    'created   2026-03-01 21:00:00 +09:00',
+    'next      2026-03-02 06:00:00 +09:00',
+    'last      2026-03-01 20:59:00 +09:00  night-1',
+  ]);
 });
 
 describe('changeLines()', () => {

@@ -75,14 +75,24 @@ describe('BatchControls', () => {
     expect(asked.stopped).toBe(stopped);
   });
 
+  test.each([undefined, null, '3', 0, 0.05, 101, Number.NaN])('pass over a weight of %j', (weight) => {
+    const asked = controls();
+    asked.setWeight(weight);
+    expect([asked.version, asked.control([])]).toEqual([0, {}]);
+  });
+
   test('go over to a next run whole', () => {
     const asked = controls();
     asked.pause(undefined, NOW);
     asked.setConcurrency(7);
+    asked.setWeight(3);
     asked.cancelRows(['a']);
     asked.stop('maxTokens');
     const control = asked.control([{ shard: 2, concurrency: 4 }]);
-    expect(control).toMatchObject({ concurrency: 7, shares: [[2, 4]], stopped: 'maxTokens', cancelledRows: ['a'] });
+    expect(control).toMatchObject({
+      ...{ concurrency: 7, weight: 3, shares: [[2, 4]] },
+      ...{ stopped: 'maxTokens', cancelledRows: ['a'] },
+    });
     expect(controls(control).control([{ shard: 2, concurrency: 4 }])).toEqual(control);
   });
 });

@@ -152,23 +152,32 @@ export function simulate(input: SimulationInput): SimulationResult {
 }
 
 export interface FleetSimulationInput extends Omit<SimulationInput, 'wanted' | 'ceilings'> {
-  /** When each worker begins, and when it is killed (its calls go on at the agent); how many calls each wants at once. */
-  workers: readonly { fromMs: number; killedAtMs?: number; wanted: number }[];
+  /**
+   * When each worker begins, and when it is killed (its calls go on at the agent); how many calls each wants at once. One that is
+   * older neither tells nor hears of tokens.
+   */
+  workers: readonly { fromMs: number; killedAtMs?: number; wanted: number; isOlder?: boolean }[];
   settings?: (nowMs: number) => LimitSettings;
+  /** From when on a worker's time without a landing counts (milliseconds). Default 0. */
+  starvedFromMs?: number;
 }
 
 export interface FleetSimulationResult {
   landed: number;
   refused: number;
   refusedPerLanding: number;
-  /** Landings, and refusals, in each second; landings of each worker. */
+  /** Landings, or their tokens, as a share of what the limit allowed. */
+  used: number;
+  /** Landings, and refusals, in each second; landings of each worker, and the longest time it had none while it lived (milliseconds). */
   perSecond: number[];
   refusedPerSecond: number[];
   byWorker: number[];
+  starvedMs: number[];
   /** Calls let in at once, at most, over all workers. */
   peakInFlight: number;
   /** When a worker was given its first permit. */
   firstGrantMs: number[];
+  status: GateStatus[];
 }
 
 /** Rounds of a member: at this interval, sooner when it was refused; words are this long on their way (milliseconds). */
@@ -177,10 +186,20 @@ const ROUND = { everyMs: 1_000, leastMs: 250, wayMs: 15 };
 export function simulateFleet(input: FleetSimulationInput): FleetSimulationResult {
   const world = createWorld(input.seed ?? 1);
   const { now, random } = world.clock;
-  const { refusalMs = 5, durationMs, callMs, limit } = input;
+  const { refusalMs = 5, durationMs, callMs, limit, tokensOf = equalTokens, readMs = 0, starvedFromMs = 0 } = input;
+  const tokenShare = uniform(input.seed ?? 1);
   const counters = (): number[] => Array<number>(Math.ceil(durationMs / 1000)).fill(0);
   const result = { landed: 0, refused: 0, perSecond: counters(), refusedPerSecond: counters(), peakInFlight: 0 };
   const byWorker = input.workers.map(() => 0);
+  const landedAtMs = input.workers.map(({ fromMs }) => Math.max(fromMs, starvedFromMs));
+  const starvedMs = input.workers.map(() => 0);
+  const gates: AgentGate[] = [];
+  let landedTokens = 0;
+  const noteLanding = (index: number, nowMs: number): void => {
+    const sinceMs = landedAtMs[index] ?? 0;
+    starvedMs[index] = Math.max(starvedMs[index] ?? 0, nowMs - sinceMs);
+    landedAtMs[index] = Math.max(sinceMs, nowMs);
+  };
   const firstGrantMs = input.workers.map(() => Number.POSITIVE_INFINITY);
   const told = new Map<string, MemberReport | undefined>();
   let inFlight = 0;
@@ -190,9 +209,10 @@ export function simulateFleet(input: FleetSimulationInput): FleetSimulationResul
     counts[second] = (counts[second] ?? 0) + 1;
   };
 
-  input.workers.forEach(({ fromMs, killedAtMs = Number.POSITIVE_INFINITY, wanted }, index) => {
+  input.workers.forEach(({ fromMs, killedAtMs = Number.POSITIVE_INFINITY, wanted, isOlder = false }, index) => {
     const id = `worker-${index}`;
     const gate = new AgentGate(world.clock, {});
+    gates.push(gate);
     const member = new MemberOfFleet({ id, identity: id, configured: {} }, gate, now);
     const isDead = (): boolean => now() >= killedAtMs;
     let [lookedAtMs, isPlanned] = [Number.NEGATIVE_INFINITY, false];
@@ -200,11 +220,12 @@ export function simulateFleet(input: FleetSimulationInput): FleetSimulationResul
     const round = (): void => {
       if (isDead()) return;
       lookedAtMs = now();
-      const members = [...told].map(([memberId, report]) => ({ id: memberId, report }));
+      const heard = (report: MemberReport | undefined) => (isOlder && report ? withoutTokens(report) : report);
+      const members = [...told].map(([memberId, report]) => ({ id: memberId, report: heard(report) }));
       const report = member.look({ settings: input.settings?.(now()) ?? {}, members });
       world.after(ROUND.wayMs, () => {
         if (isDead()) return;
-        told.set(id, structuredClone(report));
+        told.set(id, structuredClone(isOlder ? withoutTokens(report) : report));
         world.after(ROUND.wayMs, () => !isDead() && member.told());
       });
       if (member.isUnsettled) roundSoon();
@@ -234,8 +255,10 @@ export function simulateFleet(input: FleetSimulationInput): FleetSimulationResul
           if (isLetIn) result.peakInFlight = Math.max(result.peakInFlight, (inFlight += 1));
           const takesMs = isLetIn ? callMs * (0.7 + 0.6 * random()) : refusalMs * (1 + random());
           world.after(takesMs, () => {
+            const tokens = isLetIn ? tokensOf(tokenShare()) : 0;
             if (isLetIn) {
-              limit.leave(now(), equalTokens());
+              limit.leave(now(), tokens);
+              landedTokens += tokens;
               inFlight -= 1;
               result.landed += 1;
               byWorker[index] = (byWorker[index] ?? 0) + 1;
@@ -246,8 +269,11 @@ export function simulateFleet(input: FleetSimulationInput): FleetSimulationResul
               roundSoon();
             }
             if (isDead()) return;
+            if (isLetIn) {
+              noteLanding(index, now());
+              world.after(readMs, () => permit.used(tokens));
+            }
             permit.release(isLetIn ? 'ok' : 'refused');
-            if (isLetIn) permit.used(equalTokens());
             ask();
           });
         },
@@ -262,7 +288,19 @@ export function simulateFleet(input: FleetSimulationInput): FleetSimulationResul
     if (killedAtMs < Number.POSITIVE_INFINITY) world.after(killedAtMs + MEMBER_TIMEOUT_MS, () => told.delete(id));
   });
   world.runUntil(durationMs);
-  return { ...result, refusedPerLanding: result.refused / result.landed, byWorker, firstGrantMs };
+  input.workers.forEach(({ killedAtMs = durationMs }, index) => noteLanding(index, Math.min(killedAtMs, durationMs)));
+  const used = (limit.counts === 'tokens' ? landedTokens : result.landed) / limit.capacity(durationMs, callMs);
+  const status = gates.map((gate) => gate.status());
+  return {
+    ...{ ...result, refusedPerLanding: result.refused / result.landed, used },
+    ...{ byWorker, starvedMs, firstGrantMs, status },
+  };
+}
+
+function withoutTokens({ tokens: _, shares, ...report }: MemberReport): MemberReport {
+  if (shares === undefined) return report;
+  const { ceilings, learned } = shares;
+  return { ...report, shares: { ceilings, learned } };
 }
 
 /** A clock whose time moves from event to event. Events of one moment happen in the order they were planned. */

@@ -1,5 +1,5 @@
-import { describe } from '@jest/globals';
-import { steps, testBroken } from '../support/broken-plan.js';
+import { describe, expect, test } from '@jest/globals';
+import { faultsOf, steps, testBroken } from '../support/broken-plan.js';
 
 const TWO_CONVERSATIONS = 'name: p\nconversations:\n  analyst: {}\n  lawyer: {}\n';
 
@@ -29,6 +29,14 @@ describe('readPlan() refuses what a step of a kind cannot be', () => {
       name: 'ask: a conversation that there is not',
       yaml: `${TWO_CONVERSATIONS}steps:\n  - ask: x\n    in: lawyr\n`,
       faults: [['7:9 steps[0].in', 'names conversation "lawyr"', 'did you mean "lawyer"?', 'lawyer']],
+    },
+    {
+      name: 'ask: a conversation that there is not, asked twice: one fault, with both places',
+      yaml: `${TWO_CONVERSATIONS}steps:\n  - ask: x\n    in: lawyr\n  - ask: y\n    in: lawyr\n  - ask: z\n    in: analist\n`,
+      faults: [
+        ['7:9 steps[0].in', 'names conversation "lawyr"', 'did you mean "lawyer"?', 'lawyer'],
+        ['11:9 steps[2].in', 'names conversation "analist"', 'did you mean "analyst"?', 'analyst'],
+      ],
     },
     {
       name: 'ask: a conversation in a plan without any',
@@ -277,4 +285,9 @@ describe('readPlan() refuses what a step of a kind cannot be', () => {
       faults: [['3:10 steps[0].fail', 'is empty, but must be a text', 'write it']],
     },
   ]);
+});
+
+test('a misspelt conversation is told with all of its places', () => {
+  const [fault] = faultsOf(`${TWO_CONVERSATIONS}steps:\n  - ask: x\n    in: lawyr\n  - ask: y\n    in: lawyr\n`);
+  expect(fault?.others).toEqual([{ path: 'steps[1].in', line: 9, column: 9 }]);
 });

@@ -1,5 +1,6 @@
-import { describe } from '@jest/globals';
-import { steps, testBroken } from '../support/broken-plan.js';
+import { describe, expect, test } from '@jest/globals';
+import { faultText } from '../../src/plans/plan-faults.js';
+import { faultsOf, steps, testBroken } from '../support/broken-plan.js';
 
 describe('readPlan() refuses what is no YAML', () => {
   testBroken([
@@ -9,6 +10,34 @@ describe('readPlan() refuses what is no YAML', () => {
       name: 'a tab as indentation',
       yaml: 'name: p\nsteps:\n\t- ask: x\n',
       faults: [['3:1', 'indented by a tab', 'by spaces']],
+    },
+    {
+      name: 'a tab that the lines around make no sense with: one fault',
+      yaml: steps('  - id: a\n\task: Hi\n  - ask: Ho\n'),
+      faults: [['4:1', 'indented by a tab', 'by spaces']],
+    },
+    {
+      name: 'a tab behind spaces',
+      yaml: steps('  - id: a\n  \task: Hi\n'),
+      faults: [['4:1', 'indented by a tab', 'by spaces']],
+    },
+    {
+      name: 'tabs in many lines: one fault',
+      yaml: steps('\t- forEach: [1]\n\t\tdo:\n\t\t\t- ask: x\n'),
+      faults: [['3:1', 'indented by a tab', 'by spaces']],
+    },
+    {
+      name: 'a tab, and something else far above it',
+      yaml: 'name: a: b\ndescription: x\nsteps:\n  - ask: x\n\t  id: a\n',
+      faults: [
+        ['1:7', 'second ": "', 'in double quotes'],
+        ['5:1', 'indented by a tab', 'by spaces'],
+      ],
+    },
+    {
+      name: 'a tab in a text, and something else behind it',
+      yaml: steps('  - ask: |\n      a\n      \tb\n  - ask: b: c\n'),
+      faults: [['6:10', 'second ": "', 'in double quotes']],
     },
     {
       name: 'a colon in a text without quotes',
@@ -222,5 +251,12 @@ describe('readPlan() refuses what a plan is not made of', () => {
         ['3:36 conversations.a.parameters.team.type', '"text", but must be string or objectSet', 'one of these'],
       ],
     },
+  ]);
+});
+
+test('a tab is told once, with all of its lines', () => {
+  const faults = faultsOf('name: p\ninputs:\n\ta: string\n\tb: string\nsteps:\n\t- ask: x\n');
+  expect(faults.map((fault) => faultText('p.yaml', fault))).toEqual([
+    'p.yaml:3:1 is indented by a tab, which YAML does not allow; indent by spaces (2 more, in lines 4 and 6)',
   ]);
 });

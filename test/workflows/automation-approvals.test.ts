@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ApprovalNotice } from '../../src/protocol/automation.js';
+import type { Plan } from '../../src/protocol/plan.js';
 import { searchAttributeKeys } from '../../src/protocol/search-attributes.js';
 import {
   approve,
@@ -14,6 +15,7 @@ import {
   run,
   type RunningPlan,
   set,
+  stepsByPath,
   wait,
 } from '../support/automation-stage.js';
 import { startRig, type Rig, until } from '../support/rig.js';
@@ -155,6 +157,49 @@ describe('an approval', () => {
     expect(shown).toBe(second?.deadline);
     await started.decide({ decision: 'approve', by: 'Ann' });
     expect(await started.output()).toBe('Ann');
+  });
+
+  const HOUR_MS = 3_600_000;
+  test.each<[string, Plan, { deadlineMs: number; default?: 'approve'; then: string; path?: string }]>([
+    [
+      'its own wait, when that ends first',
+      planOf([approve('Ok?', { waitMs: HOUR_MS, default: 'approve', deadlineMs: 2 * HOUR_MS })]),
+      { deadlineMs: HOUR_MS, default: 'approve', then: 'it is approved' },
+    ],
+    [
+      'its deadline, when that ends first: it decides nothing',
+      planOf([approve('Ok?', { waitMs: 3 * HOUR_MS, default: 'approve', deadlineMs: 2 * HOUR_MS })]),
+      { deadlineMs: 2 * HOUR_MS, then: 'it fails' },
+    ],
+    [
+      'its deadline, where it has no wait',
+      planOf([approve('Ok?', { deadlineMs: 2 * HOUR_MS })]),
+      { deadlineMs: 2 * HOUR_MS, then: 'it fails' },
+    ],
+    [
+      'the deadline of the step around it',
+      planOf([
+        forEach('[1]', [approve('Ok?', { waitMs: 3 * HOUR_MS, deadlineMs: 4 * HOUR_MS })], { deadlineMs: HOUR_MS }),
+      ]),
+      { deadlineMs: HOUR_MS, then: 'steps[0] fails', path: 'steps[0].do[0]' },
+    ],
+    [
+      'the deadline of the plan',
+      planOf([approve('Ok?', { waitMs: 3 * HOUR_MS, default: 'approve' })], { deadlineMs: HOUR_MS }),
+      { deadlineMs: HOUR_MS, then: 'the plan fails' },
+    ],
+  ])('tells %s', async (_, plan, { deadlineMs, default: byDefault, then, path = 'steps[0]' }) => {
+    const started = await run(rig, plan);
+    const [approval] = await started.approvals(1);
+    const { startedAt, waitingUntil, waitingThen, ...status } = await started.status();
+    expect(approval).toMatchObject({ then, deadline: waitingUntil });
+    expect(approval?.default).toBe(byDefault);
+    expect(waitingThen).toBe(then);
+    expect(stepsByPath(status)[path]).toMatchObject({ state: 'waiting', waitingUntil, waitingThen });
+    // What has begun within its first hour ends within the one after.
+    expect(Math.floor((Date.parse(waitingUntil ?? '') - Date.parse(startedAt)) / HOUR_MS)).toBe(deadlineMs / HOUR_MS);
+    await started.handle.cancel();
+    expect(await started.isCancelled()).toBe(true);
   });
 
   test('in items that are done at once, each has an id of its own', async () => {

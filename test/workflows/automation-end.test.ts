@@ -45,13 +45,17 @@ describe('a batch', () => {
       answers: ['3', '1', '2'],
       counts: { succeeded: 3, failed: 0 },
     });
-    expect((await started.status()).totals.tokens).toBeGreaterThan(0);
+    const { totals } = await started.status();
+    expect(totals).toMatchObject({ answered: 3, failed: 0, tokens: expect.any(Number) });
+    expect(totals.tokens).toBeGreaterThan(0);
   });
 
   test('puts up with so many failed rows and no more, and is another batch when tried again', async () => {
     const rows = ['one', `two ${FAILS}`, `three ${FAILS}`];
     const enough = planOf([batch(rows, { maxFailures: 2 })], { output: 'steps.batch.counts.failed' });
-    expect(await (await run(rig, enough)).output()).toBe(2);
+    const started = await run(rig, enough);
+    expect(await started.output()).toBe(2);
+    expect((await started.status()).totals).toMatchObject({ answered: 1, failed: 2, cancelled: 0 });
     const tooMany = await run(rig, planOf([batch(rows, { maxFailures: 1, ...onError('stop', 1) })]));
     expect(await tooMany.failure()).toMatchObject({ type: 'TooManyFailedRows' });
     expect(await failureOf(rig, planOf([batch('[5]')]))).toMatchObject({

@@ -53,6 +53,10 @@ describe('onError', () => {
     expect((await started.status()).steps.map(({ state }) => state)).toEqual([
       ...['skipped', 'done', 'failed', 'pending', 'done', 'failed'],
     ]);
+    // What was tried but once tells of no tries.
+    expect((await started.status()).steps.map(({ tries }) => tries)).toEqual([
+      ...[3, undefined, 3, undefined, undefined, 3],
+    ]);
     const output = await outputOf(rig, { ...plan, steps: plan.steps.slice(0, 5), output: 'vars' });
     expect(output).toEqual({
       skipped: 'skipped',
@@ -60,6 +64,16 @@ describe('onError', () => {
       where: 'steps[0] (skipped)',
       end: 'steps[2] (jumps)',
     });
+  });
+
+  test('counts the tries of all items, over a roll-over too', async () => {
+    const flaky = ask(`{{ item }} {{ run.id }} ${FAILS}`, { id: 'flaky', ...onError('skip', 2) });
+    const plan = planOf([forEach('[1..3]', [flaky], { concurrency: 1 })]);
+    const started = await run(rig, plan, { maxStepsPerRun: 1 });
+    await started.result();
+    const status = await started.status();
+    expect(status.runs).toBeGreaterThan(1);
+    expect(stepsByPath(status)['steps[0].do[0]']).toMatchObject({ begun: 3, tries: 9 });
   });
 
   test('says while it waits for its next try, and however far off that is', async () => {

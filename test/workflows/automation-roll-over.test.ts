@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { describeAutomation } from '../../src/client/index.js';
 import type { Plan } from '../../src/protocol/plan.js';
 import type { FaultRule } from '../../src/simulator/index.js';
 import {
@@ -255,4 +257,28 @@ test('a batch that runs for long holds up no branch beside it', async () => {
   await started.handle.cancel();
   expect(await started.isCancelled()).toBe(true);
   expect(rig.simulator.ledger().running).toEqual([]);
+});
+
+test('a later run is known to have started when the first did, and keeps what else its memo says', async () => {
+  const { agentRid } = rig.simulator;
+  const plan = planOf([set({ a: 1 }), set({ b: 1 }), approve('Go on?', { id: 'go' })]);
+  const handle = await rig.client.client.workflow.start('automationWorkflow', {
+    workflowId: `automation/${randomUUID()}`,
+    taskQueue: rig.taskQueue,
+    args: [{ plan, inputs: {}, agentRid, maxStepsPerRun: 1 }],
+    memo: { automation: { plan: 'test', source: 'test.yaml' }, other: [1] },
+    workflowExecutionTimeout: '2 minutes',
+  });
+  const look = () => describeAutomation(rig.client, handle.workflowId);
+  await until('it waits in a later run', async () => {
+    const { live } = await look();
+    return live?.approvals.length === 1 && live.runs > 2;
+  });
+  const { startedAt, live, plan: name, source } = await look();
+  expect({ startedAt: startedAt.toISOString(), name, source }).toEqual({
+    ...{ startedAt: live?.startedAt, name: 'test', source: 'test.yaml' },
+  });
+  expect((await handle.describe()).memo?.['other']).toEqual([1]);
+  await handle.executeUpdate('decide', { args: [{ decision: 'approve' }] });
+  await handle.result();
 });

@@ -141,6 +141,13 @@ describe('askJson', () => {
     expect((await started.status()).totals.answered).toBe(2);
   });
 
+  test('tells the first reason within a sentence of its own', async () => {
+    const text = `How many? [answer]${FENCE}json\n{"n": "three"}\n${FENCE}`;
+    expect(await failureOf(rig, planOf([askJson(text, NUMBER, { maxAttempts: 1 })]))).toMatchObject({
+      message: expect.stringMatching(/within 1 attempt: \/n: .*"number"; tell the agent more plainly/),
+    });
+  });
+
   test.each([
     ['a text that its pattern tries for ever', `{"t": "${'a'.repeat(60)}!"}`],
     ['a fence full of line breaks', '\n'.repeat(5_000)],

@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { loadAgentRid } from '../../config.js';
 import type { Sources } from '../../settings.js';
-import { closeAgent, describeLimits, listLimits, openAgent, setLimits } from '../../client/index.js';
+import { type AipClient, closeAgent, describeLimits, listLimits, openAgent, setLimits } from '../../client/index.js';
 import { ALL_AGENTS } from '../../protocol/limits.js';
 import { withAipClient } from '../aip-client.js';
 import {
+  type CliIo,
   command,
   type CommandDefinition,
   JSON_OPTION,
@@ -12,12 +13,17 @@ import {
   TEMPORAL_SETTINGS,
   UsageError,
 } from '../command.js';
-import { limitsText, listText } from '../limits-text.js';
+import { limitsText, listText, settingsText } from '../limits-text.js';
 import { timeOption } from '../option-values.js';
 import { localTime, type Output } from '../output.js';
+import { cut, Redrawing } from '../terminal.js';
 
 const SETTINGS = ['agentRid', ...TEMPORAL_SETTINGS] as const;
-const EXIT_CODES = 'Exit code: 0 it is set, 1 Temporal cannot be reached, 2 the command line must be mended.';
+/** Between two looks of `show --watch` (milliseconds). */
+const LOOK_EVERY_MS = 2_000;
+const EXIT_CODES =
+  'Says what is set, and which ceilings hold for all workers together. ' +
+  'Exit code: 0 it is set, 1 Temporal cannot be reached, 2 the command line must be mended.';
 
 const ALL_AGENTS_OPTION: OptionDefinition = {
   flags: '--all-agents',
@@ -48,24 +54,48 @@ const ceilingOf = (option: CeilingOption): number | null => (option === 'none' ?
 const showCommand = command<{ watch?: boolean; allAgents?: boolean }>({
   name: 'show',
   summary: 'show an agent’s limits: what is set, what was learned, which worker uses how much of it',
-  description: 'Needs no worker. What the workers tell is a second or so old.',
+  description:
+    'Needs no worker. What the workers tell is a second or so old. With --watch it is drawn anew in a terminal; where stdout is piped, ' +
+    'or with --json, it is a line of JSON for each look.',
   options: [{ flags: '--watch', about: 'again every two seconds, until Ctrl-C' }, ALL_AGENTS_OPTION, JSON_OPTION],
   settings: SETTINGS,
-  examples: [['aip-temporal limits show', 'of the agent in AIP_AGENT_RID, or of that of `dev`']],
-  async run({ options, sources, output, signal }) {
+  examples: [
+    ['aip-temporal limits show', 'of the agent in AIP_AGENT_RID, or of that of `dev`'],
+    ['aip-temporal limits show --watch >> limits.log', 'as JSON, every two seconds'],
+  ],
+  async run({ options, sources, output, io, signal }) {
     const agentRid = subjectOf(options, sources);
     await withAipClient({ sources, output, signal }, async (aip) => {
-      for (;;) {
-        const description = await describeLimits(aip, agentRid);
-        if (output.isJson) output.json(description);
-        else output.result(limitsText(description));
-        if (options.watch !== true) return;
-        await delay(2_000, undefined, { signal });
-        if (!output.isJson) output.result('');
-      }
+      if (options.watch === true) return watch(aip, agentRid, { output, stdout: io.stdout, signal });
+      const description = await describeLimits(aip, agentRid);
+      if (output.isJson) output.json(description);
+      else output.result(limitsText(description));
     });
   },
 });
+
+/** Shows an agent's limits again and again, until Ctrl-C. */
+async function watch(
+  aip: AipClient,
+  agentRid: string,
+  { output, stdout, signal }: { output: Output; stdout: CliIo['stdout']; signal: AbortSignal },
+): Promise<void> {
+  const picture = output.isJson || stdout.isTTY !== true ? undefined : new Redrawing(stdout);
+  try {
+    for (;;) {
+      const description = await describeLimits(aip, agentRid);
+      if (picture === undefined) output.json(description);
+      else {
+        const { columns: width = 80, rows = 24 } = stdout;
+        const lines = limitsText(description).split('\n');
+        picture.draw(lines.slice(0, rows - 1).map((line) => cut(line, width)));
+      }
+      await delay(LOOK_EVERY_MS, undefined, { signal });
+    }
+  } finally {
+    picture?.end();
+  }
+}
 
 const listCommand = command({
   name: 'list',
@@ -103,6 +133,7 @@ const setCommand = command<{ maxConcurrency?: CeilingOption; maxPerMinute?: Ceil
       parse: ceilingOption('--max-per-minute'),
     },
     ALL_AGENTS_OPTION,
+    JSON_OPTION,
   ],
   settings: SETTINGS,
   examples: [
@@ -119,7 +150,7 @@ const setCommand = command<{ maxConcurrency?: CeilingOption; maxPerMinute?: Ceil
         ...(maxConcurrency !== undefined && { maxConcurrency: ceilingOf(maxConcurrency) }),
         ...(maxPerMinute !== undefined && { maxPerMinute: ceilingOf(maxPerMinute) }),
       });
-      tell(output, isHeard, `Set the ceilings of ${nameOf(agentRid)}`);
+      await tell(aip, agentRid, output, { isHeard, what: `Set the ceilings of ${nameOf(agentRid)}` });
     });
   },
 });
@@ -136,6 +167,7 @@ const closeCommand = command<{ until?: string; reason?: string; allAgents?: bool
     },
     { flags: '--reason <text>', about: 'why, for whoever wonders; at most 200 characters' },
     ALL_AGENTS_OPTION,
+    JSON_OPTION,
   ],
   settings: SETTINGS,
   examples: [
@@ -149,7 +181,7 @@ const closeCommand = command<{ until?: string; reason?: string; allAgents?: bool
         ...(options.reason !== undefined && { reason: options.reason }),
       });
       const until = options.until === undefined ? 'until `limits open`' : `until ${localTime(options.until)}`;
-      tell(output, isHeard, `Closed ${nameOf(agentRid)} ${until}`);
+      await tell(aip, agentRid, output, { isHeard, what: `Closed ${nameOf(agentRid)} ${until}` });
     });
   },
 });
@@ -158,20 +190,30 @@ const openCommand = command<{ allAgents?: boolean }>({
   name: 'open',
   summary: 'let workers call an agent again that was closed',
   description: EXIT_CODES,
-  options: [ALL_AGENTS_OPTION],
+  options: [ALL_AGENTS_OPTION, JSON_OPTION],
   settings: SETTINGS,
   examples: [['aip-temporal limits open', 'what waits goes on']],
   async run({ options, sources, output, signal }) {
     const agentRid = subjectOf(options, sources);
     await withAipClient({ sources, output, signal }, async (aip) => {
-      tell(output, await openAgent(aip, agentRid), `Opened ${nameOf(agentRid)}`);
+      const isHeard = await openAgent(aip, agentRid);
+      await tell(aip, agentRid, output, { isHeard, what: `Opened ${nameOf(agentRid)}` });
     });
   },
 });
 
-function tell(output: Output, isHeard: boolean, what: string): void {
+/** Says what was done, and what is set and holds now. */
+async function tell(
+  aip: AipClient,
+  agentRid: string,
+  output: Output,
+  { isHeard, what }: { isHeard: boolean; what: string },
+): Promise<void> {
   output.note(what);
   if (!isHeard) output.note('No worker has heard of it yet: it holds as soon as one runs');
+  const description = await describeLimits(aip, agentRid);
+  if (output.isJson) output.json({ isHeard, ...description });
+  else output.result(settingsText(description));
 }
 
 /** `aip-temporal limits …` */

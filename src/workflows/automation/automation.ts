@@ -5,8 +5,8 @@ import {
   ApplicationFailure,
   CancellationScope,
   CancelledFailure,
-  continueAsNew,
   isCancellation,
+  makeContinueAsNewFunc,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
@@ -15,6 +15,7 @@ import {
 import {
   type ApprovalAnswer,
   type AutomationInput,
+  type AutomationMemo,
   type AutomationResult,
   type AutomationStatus,
   automationStatusQuery,
@@ -25,6 +26,7 @@ import { jsonBytes } from '../../protocol/json-size.js';
 import type { JsonObject, JsonValue, StepPath } from '../../protocol/plan.js';
 import { searchAttributeKeys } from '../../protocol/search-attributes.js';
 import { ApprovalDesk } from '../approval.js';
+import { withinDeadline } from './deadline.js';
 import { detailsOf } from './details.js';
 import { Engine } from './engine.js';
 import { evaluate } from './expressions.js';
@@ -135,7 +137,7 @@ class AutomationRun {
   async #steps(): Promise<JsonValue | undefined> {
     const { plan } = this.input;
     const { frame, startedAt } = this.#memory;
-    await this.#engine.withinDeadline(plan.deadlineMs, Date.parse(startedAt), 'the plan', () =>
+    await withinDeadline(plan.deadlineMs, Date.parse(startedAt), 'the plan', () =>
       this.#engine.block(plan.steps, frame, 'steps', this.#scope),
     );
     return plan.output === undefined ? undefined : evaluate(plan.output, this.#scope.context());
@@ -157,11 +159,24 @@ class AutomationRun {
     };
     const input: AutomationInput = { ...this.input, snapshot: snapshot as unknown as JsonObject };
     const bytes = jsonBytes(input);
-    if (bytes <= MOST_INPUT_BYTES) return continueAsNew<typeof automationWorkflow>(input);
+    if (bytes <= MOST_INPUT_BYTES) {
+      return makeContinueAsNewFunc<typeof automationWorkflow>({ memo: this.#memoOfNext() })(input);
+    }
     const message =
       `The plan failed: it cannot go on in a new run, as that would begin with ${bytes} bytes of JSON, more than ${MOST_INPUT_BYTES}; ` +
       'give conversations smaller parameters, do fewer items at once, or make a shorter plan';
     return ApplicationFailure.nonRetryable(message, FAILURE_TYPES.planStateTooLarge);
+  }
+
+  /** Of a later run, lists know no other start than its own: the first one's stands in the memo. A schedule cannot write it there. */
+  #memoOfNext(): Record<string, unknown> {
+    const { memo } = workflowInfo();
+    const { startedAt } = this.#memory;
+    const ofAutomation: AutomationMemo = {
+      ...{ plan: this.input.plan.name, startedAt },
+      ...(memo?.['automation'] as AutomationMemo | undefined),
+    };
+    return { ...memo, automation: ofAutomation };
   }
 
   #end(state: 'closed' | 'cancelled' | 'failed'): void {
@@ -194,6 +209,7 @@ class AutomationRun {
       state: wait === undefined ? this.#state : 'waiting',
       ...(wait !== undefined && { waitingFor: wait.waitingFor }),
       ...(wait?.untilMs !== undefined && { waitingUntil: new Date(wait.untilMs).toISOString() }),
+      ...(wait?.then !== undefined && { waitingThen: wait.then }),
       startedAt,
       ...(plan.deadlineMs !== undefined && {
         deadline: new Date(Date.parse(startedAt) + plan.deadlineMs).toISOString(),

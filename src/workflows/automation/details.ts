@@ -1,5 +1,5 @@
-import type { AutomationStatus, StepState, StepStatus } from '../../protocol/automation.js';
-import { detailsText } from '../details-text.js';
+import type { ApprovalStatus, AutomationStatus, StepState, StepStatus } from '../../protocol/automation.js';
+import { detailsText, quotedText } from '../details-text.js';
 
 /** Lines of steps that are shown; the rest is told in numbers. */
 const MOST_LINES = 40;
@@ -14,10 +14,13 @@ const SIGNS: Readonly<Record<StepState, string>> = {
   cancelled: '⊘',
 };
 
-/** Where an automation stands, as markdown for the Temporal UI. No text of a plan's answers: it travels in a URL there. */
+/** Approvals that are shown with their message. */
+const MOST_APPROVALS = 3;
+
+/** Where an automation stands, as markdown for the Temporal UI. Of texts, only the beginnings of what is to be decided. */
 export function detailsOf(status: AutomationStatus, end?: 'closed' | 'cancelled' | 'failed'): string {
-  const { plan, state, waitingFor, waitingUntil, totals, approvals, runs } = status;
-  const wait = waitingFor === undefined ? '' : ` for ${waitingFor}${untilText(waitingUntil)}`;
+  const { plan, state, waitingFor, waitingUntil, waitingThen, totals, approvals, runs } = status;
+  const wait = waitingFor === undefined ? '' : ` for ${waitingFor}${untilText(waitingUntil, waitingThen)}`;
   const lines = stepLines(status.steps, 0);
   // What is done goes first where there is not room for all.
   const shown =
@@ -26,15 +29,28 @@ export function detailsOf(status: AutomationStatus, end?: 'closed' | 'cancelled'
   return detailsText([
     `**${end ?? state}**${wait}`,
     '',
-    ...approvals.flatMap(({ approvalId, deadline, default: byDefault }) => [
-      `- **approval \`${approvalId}\`** waits${untilText(deadline)}${byDefault === undefined ? '' : ` (then: ${byDefault})`}: run the query ` +
-        `\`approvals\` to read what is asked, and send the signal \`approve\` or \`reject\` with \`{"approvalId": "${approvalId}", "by": "your name", "comment": "why"}\``,
-    ]),
+    ...approvals.slice(0, MOST_APPROVALS).flatMap(approvalLines),
+    ...(approvals.length > MOST_APPROVALS
+      ? [`- … and ${approvals.length - MOST_APPROVALS} more approvals: the query \`approvals\` has them all`]
+      : []),
     `- plan ${plan}: ${totals.steps} steps begun, ${totals.answered} answers, ${totals.failed} failed; ${totals.tokens} tokens; run ${runs}`,
     '',
     ...shown.slice(0, MOST_LINES).map(({ text }) => text),
     ...(left > 0 ? [`- … and ${left} more, done or yet to come`] : []),
   ]);
+}
+
+/** What is to be decided, and how. */
+function approvalLines({ approvalId, message, deadline, then }: ApprovalStatus): string[] {
+  const { quoted, isCut } = quotedText(message);
+  return [
+    `- **approval \`${approvalId}\`** waits${untilText(deadline, then)}:`,
+    '',
+    `  > ${quoted}`,
+    '',
+    `  To answer${isCut ? ' (the query `approvals` has all of the text)' : ''}, send the signal \`approve\` or \`reject\` with \`{"approvalId": "${approvalId}", "by": "your name", "comment": "why"}\``,
+    '',
+  ];
 }
 
 function stepLines(steps: readonly StepStatus[], depth: number): { step: StepStatus; text: string }[] {
@@ -54,10 +70,12 @@ function lineOf(step: StepStatus): string {
     begun,
     done,
     failed,
+    tries,
     items,
     itemsEnded = 0,
     itemsFailed = 0,
     waitingUntil,
+    waitingThen,
     error,
   } = step;
   const counts =
@@ -66,10 +84,13 @@ function lineOf(step: StepStatus): string {
       : begun > 1
         ? `, ${done} of ${begun} done`
         : '';
+  const retried = tries === undefined ? '' : `, ${tries} tries`;
   const failures = failed > 0 && begun > 1 ? `, ${failed} failed` : '';
   const why = error === undefined ? '' : ` (${error.errorName})`;
-  return `${SIGNS[state]} ${title === undefined ? '' : `${title}: `}${id ?? `\`${path}\``} (${kind}${counts}${failures})${untilText(waitingUntil)}${why}`;
+  return `${SIGNS[state]} ${title === undefined ? '' : `${title}: `}${id ?? `\`${path}\``} (${kind}${counts}${failures}${retried})${untilText(waitingUntil, waitingThen)}${why}`;
 }
 
-const untilText = (until: string | undefined): string =>
-  until === undefined ? '' : ` until ${until.replace('T', ' ').replace(/\.\d+/, '')}`;
+const untilText = (until: string | undefined, then: string | undefined): string =>
+  until === undefined
+    ? ''
+    : ` until ${until.replace('T', ' ').replace(/\.\d+/, '')}${then === undefined ? '' : `, then ${then}`}`;

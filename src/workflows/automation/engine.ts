@@ -6,7 +6,7 @@
  *    `RollingOver` comes up through all blocks, and the next run goes on in the same frames.
  * 3. Everything that is done at once is waited for, also when one of it fails: nothing is left behind.
  */
-import { CancellationScope, CancelledFailure, isCancellation, sleep } from '@temporalio/workflow';
+import { CancellationScope, CancelledFailure, isCancellation } from '@temporalio/workflow';
 import { FAILURE_TYPES } from '../../protocol/failures.js';
 import { LONGEST_MS } from '../../protocol/duration.js';
 import {
@@ -18,12 +18,12 @@ import {
   type PlanStep,
   type StepPath,
 } from '../../protocol/plan.js';
-import { durationText } from './step-tree.js';
+import { withinDeadline } from './deadline.js';
 import { evaluate, holds } from './expressions.js';
 import { type BlockFrame, type ForEachFrame, newBlock, newScope, type StepFrame } from './frames.js';
 import { itemsOf, LeafSteps, type LeafTools, type Work } from './leaf-steps.js';
 import type { Scope } from './scope.js';
-import { Jump, passesThrough, PlanEnd, RollingOver, StepError, stepErrorOf } from './step-error.js';
+import { Jump, passesThrough, PlanEnd, RollingOver, stepErrorOf } from './step-error.js';
 
 /** What the engine works with, beside the tools of the steps. */
 export interface EngineTools extends LeafTools {
@@ -52,38 +52,6 @@ export class Engine {
     }
   }
 
-  /** Within so many milliseconds since then; past it, all of it is cancelled and fails as `DeadlinePassed`. */
-  async withinDeadline<T>(
-    deadlineMs: number | undefined,
-    sinceMs: number,
-    what: string,
-    run: () => Promise<T>,
-  ): Promise<T> {
-    if (deadlineMs === undefined) return run();
-    const outer = CancellationScope.current();
-    const scope = new CancellationScope({ cancellable: true });
-    const timer = new CancellationScope({ cancellable: true });
-    let isPast = false;
-    const leftMs = Math.max(1, sinceMs + deadlineMs - Date.now());
-    timer
-      .run(() => sleep(leftMs, { summary: `deadline of ${what}` }))
-      .then(
-        () => {
-          isPast = true;
-          scope.cancel();
-        },
-        () => undefined,
-      );
-    try {
-      return await scope.run(run);
-    } catch (error) {
-      if (!isPast || outer.consideredCancelled || !isCancellation(error)) throw error;
-      throw StepError.of(FAILURE_TYPES.deadlinePassed, `It had not ended within ${durationText(deadlineMs)}`);
-    } finally {
-      timer.cancel();
-    }
-  }
-
   async #step(step: PlanStep, path: StepPath, block: BlockFrame, scope: Scope): Promise<void> {
     const { tools } = this;
     const { tree } = tools;
@@ -91,7 +59,7 @@ export class Engine {
     tools.onChange();
     const work: Work = { step, path, frame, scope };
     try {
-      const result = await this.withinDeadline(step.deadlineMs, frame.startedMs, path, () =>
+      const result = await withinDeadline(step.deadlineMs, frame.startedMs, path, () =>
         blocksOf(step).length > 0 ? this.#tries(work) : this.#atWork(() => this.#tries(work)),
       );
       if (step.id !== undefined && result !== undefined && this.tools.isMentioned(step.id)) scope.keep(step.id, result);
@@ -157,6 +125,7 @@ export class Engine {
         const pause = () => this.#leaves.pause(path, retryMs, `its next try (${frame.retries} of ${retries})`);
         await (blocksOf(step).length > 0 ? this.#atWork(pause) : pause());
         delete frame.retryMs;
+        this.tools.tree.retry(path);
       }
       try {
         return await this.#once(work);

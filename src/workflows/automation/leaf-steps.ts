@@ -2,7 +2,7 @@
 import { isCancellation, workflowInfo } from '@temporalio/workflow';
 import type { ExchangeOutcome } from '../../protocol/exchange.js';
 import type { AutomationTotals } from '../../protocol/automation.js';
-import { batchWorkflowId, type RowOutcome } from '../../protocol/batch.js';
+import { batchWorkflowId, type RowCounts, type RowOutcome } from '../../protocol/batch.js';
 import { durationMs, LONGEST_MS } from '../../protocol/duration.js';
 import { FAILURE_TYPES } from '../../protocol/failures.js';
 import { jsonBytes } from '../../protocol/json-size.js';
@@ -20,11 +20,12 @@ import {
   type StepPath,
   type WaitStep,
 } from '../../protocol/plan.js';
-import { type ApprovalDesk, newApproval } from '../approval.js';
+import { type ApprovalDesk, type ApprovalEnd, type ApprovalMemory, newApproval, ownEnd } from '../approval.js';
 import { askJson } from '../ask-json.js';
 import { answerOf, type Message } from '../conversation-in-code.js';
 import { type BatchOptions, type BatchRowInput, runBatch } from '../run-batch.js';
 import { waitUntil } from '../wait-until.js';
+import { firstDeadline } from './deadline.js';
 import { evaluate, renderJson, renderText } from './expressions.js';
 import type { StepFrame } from './frames.js';
 import { type PlanConversations, renderParameters } from './plan-conversations.js';
@@ -158,10 +159,10 @@ export class LeafSteps {
     const approvalId = `${step.id ?? path}${scope.mark}`;
     const message = await renderText(step.message, scope.context());
     const memory = (frame.approval ??= newApproval());
-    const untilMs = step.waitMs === undefined ? undefined : Date.parse(memory.askedAt) + step.waitMs;
+    const end = endOf(step, path, memory);
     const shown = tree.wait(path, {
       waitingFor: `approval ${approvalId}`,
-      ...(untilMs !== undefined && { untilMs }),
+      ...(end !== undefined && { untilMs: end.atMs, then: end.then }),
     });
     try {
       const options = {
@@ -171,7 +172,7 @@ export class LeafSteps {
         ...(step.default !== undefined && { default: step.default }),
         ...(step.remindEveryMs !== undefined && { remindEveryMs: step.remindEveryMs }),
       };
-      const answer = await rest.wait((isHeld) => desk.wait(options, memory, isHeld));
+      const answer = await rest.wait((isHeld) => desk.wait(options, memory, isHeld, end));
       if (answer === undefined) throw new RollingOver();
       const approved = answer.decision === 'approve';
       if (approved || step.continueWhenRejected) return { ...answer, approved };
@@ -216,7 +217,7 @@ export class LeafSteps {
       const batch = await this.tools.rest.long(() => runBatch(options));
       const { rowCount, counts } = batch;
       this.tools.tree.addTokens(path, counts.tokens);
-      this.tools.totals.tokens += counts.tokens;
+      this.#count(counts);
       if (counts.failed > (step.maxFailures ?? Infinity)) {
         const message = `${counts.failed} of ${rowCount} rows failed, more than ${step.maxFailures}; see batch show ${batchId}`;
         throw StepError.of(FAILURE_TYPES.tooManyFailedRows, message);
@@ -227,6 +228,15 @@ export class LeafSteps {
     } finally {
       shown();
     }
+  }
+
+  /** What a batch has done, as if it had been asked here. */
+  #count({ succeeded, failed, cancelled, expired, tokens }: RowCounts): void {
+    const { totals } = this.tools;
+    totals.answered += succeeded;
+    totals.failed += failed;
+    totals.cancelled += cancelled + expired;
+    totals.tokens += tokens;
   }
 
   #set(work: Work<SetStep>): Promise<undefined> {
@@ -247,6 +257,14 @@ export class LeafSteps {
     const message = await renderText(step.message, scope.context());
     throw new PlanEnd({ errorName: FAILURE_TYPES.planFailed, message });
   }
+}
+
+/** When an approval ends undecided: by its `wait`, or by a deadline around it that comes first. */
+function endOf(step: ApproveStep, path: StepPath, memory: ApprovalMemory): ApprovalEnd | undefined {
+  const own = ownEnd(step, memory);
+  const deadline = firstDeadline();
+  if (deadline === undefined || (own !== undefined && own.atMs < deadline.atMs)) return own;
+  return { atMs: deadline.atMs, then: deadline.of === path ? 'it fails' : `${deadline.of} fails` };
 }
 
 function resultOf({ status, result, sessionRid }: ExchangeOutcome): JsonObject {

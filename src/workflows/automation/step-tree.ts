@@ -10,6 +10,8 @@ export interface StepRecord {
   failed: number;
   skipped: number;
   cancelled: number;
+  /** Tries beyond the first of each begin. */
+  retries: number;
   tokens: number;
   /** Milliseconds since the epoch. */
   startedMs: number;
@@ -29,6 +31,8 @@ export interface StepWait {
   waitingFor: string;
   /** Milliseconds since the epoch. */
   untilMs?: number;
+  /** In words: what happens then. */
+  then?: string;
 }
 
 export type StepEnd = 'done' | 'failed' | 'skipped' | 'cancelled';
@@ -36,7 +40,7 @@ export type StepEnd = 'done' | 'failed' | 'skipped' | 'cancelled';
 /** Characters of an error that are carried along, and of all errors together: the newest. The whole stands at the failed activity. */
 const ERROR_CHARACTERS = { each: 300, all: 15_000 } as const;
 
-const NOTHING_YET = { begun: 0, done: 0, failed: 0, skipped: 0, cancelled: 0, tokens: 0 };
+const NOTHING_YET = { begun: 0, done: 0, failed: 0, skipped: 0, cancelled: 0, retries: 0, tokens: 0 };
 
 export class StepTree {
   readonly #records: Map<StepPath, StepRecord>;
@@ -107,6 +111,12 @@ export class StepTree {
     if (record !== undefined) record.error = { ...error, message: message.slice(0, ERROR_CHARACTERS.each) };
   }
 
+  /** It is tried again. */
+  retry(path: StepPath): void {
+    const record = this.#changing(path);
+    if (record !== undefined) record.retries++;
+  }
+
   addTokens(path: StepPath, tokens: number): void {
     const record = this.#changing(path);
     if (record !== undefined) record.tokens += tokens;
@@ -147,9 +157,10 @@ export class StepTree {
     const waits = [...this.#waits.values()].flat();
     const [first] = waits;
     if (first === undefined || waits.length < this.#activeLeaves) return undefined;
+    if (waits.length === 1) return first;
     const untilMs = Math.min(...waits.map((wait) => wait.untilMs ?? Infinity));
-    const more = waits.length === 1 ? '' : `, and ${waits.length - 1} more`;
-    return { waitingFor: `${first.waitingFor}${more}`, ...(untilMs !== Infinity && { untilMs }) };
+    const waitingFor = `${first.waitingFor}, and ${waits.length - 1} more`;
+    return { waitingFor, ...(untilMs !== Infinity && { untilMs }) };
   }
 
   status(): StepStatus[] {
@@ -195,6 +206,7 @@ export class StepTree {
       begun: record?.begun ?? 0,
       done: record?.done ?? 0,
       failed: record?.failed ?? 0,
+      ...(record !== undefined && record.retries > 0 && { tries: record.begun + record.retries }),
       tokens: (record?.tokens ?? 0) + inner,
       ...(record !== undefined && { startedAt: new Date(record.startedMs).toISOString() }),
       ...(record?.finishedMs !== undefined && { finishedAt: new Date(record.finishedMs).toISOString() }),
@@ -206,6 +218,7 @@ export class StepTree {
       ...(record?.error !== undefined && { error: record.error }),
       ...(wait !== undefined && { waitingFor: wait.waitingFor }),
       ...(wait?.untilMs !== undefined && { waitingUntil: new Date(wait.untilMs).toISOString() }),
+      ...(wait?.then !== undefined && { waitingThen: wait.then }),
       ...(children.length > 0 && { children }),
     };
   }

@@ -1,15 +1,19 @@
 import {
   backfillAutomationSchedule,
   deleteAutomationSchedule,
+  describeAutomationSchedule,
   pauseAutomationSchedule,
   resumeAutomationSchedule,
   type ScheduleOverlap,
   triggerAutomationSchedule,
+  type TriggeredSchedule,
 } from '../../../client/index.js';
 import { withAipClient } from '../../aip-client.js';
-import { command, JSON_OPTION, TEMPORAL_SETTINGS, UsageError } from '../../command.js';
+import { command, EXIT, JSON_OPTION, TEMPORAL_SETTINGS, UsageError } from '../../command.js';
 import { pastTimeOption } from '../../option-values.js';
-import { localTime, programName } from '../../output.js';
+import { programName } from '../../output.js';
+import { zonedTime } from '../../schedule-text.js';
+import { oneLine } from '../../terminal.js';
 import { NAME_ARGUMENT, overlapOption } from './schedule-options.js';
 
 const EXIT_CODES = 'Exit code: 0 it is done, 1 there is no such schedule.';
@@ -25,8 +29,11 @@ export const pauseCommand = command<{ note?: string }>({
   examples: [['aip-temporal automation schedule pause nightly --note holidays', 'shown by show and in the UI']],
   async run({ args: [name = ''], options, sources, output, signal }) {
     await withAipClient({ sources, output, signal }, async (aip) => {
-      await pauseAutomationSchedule(aip, name, options);
-      output.note(`Schedule ${name} is paused; what it has started goes on`);
+      const { wasPaused, noteBefore } = await pauseAutomationSchedule(aip, name, options);
+      const why = noteBefore === undefined ? '' : ` (note: ${oneLine(noteBefore)})`;
+      if (!wasPaused) output.note(`Schedule ${name} is paused; what it has started goes on`);
+      else if (options.note === undefined) output.note(`Schedule ${name} was paused already${why}, and stays so`);
+      else output.note(`Schedule ${name} was paused already${why}; its note is now: ${oneLine(options.note)}`);
     });
   },
 });
@@ -41,8 +48,9 @@ export const resumeCommand = command<{ note?: string }>({
   examples: [['aip-temporal automation schedule resume nightly', 'from its next time on']],
   async run({ args: [name = ''], options, sources, output, signal }) {
     await withAipClient({ sources, output, signal }, async (aip) => {
-      await resumeAutomationSchedule(aip, name, options);
-      output.note(`Schedule ${name} starts its plan again at its times`);
+      const { wasPaused } = await resumeAutomationSchedule(aip, name, options);
+      const what = wasPaused ? 'starts its plan again' : 'was not paused: it starts its plan';
+      output.note(`Schedule ${name} ${what} at its times`);
     });
   },
 });
@@ -50,25 +58,48 @@ export const resumeCommand = command<{ note?: string }>({
 export const triggerCommand = command<{ overlap?: ScheduleOverlap }>({
   name: 'trigger',
   summary: 'start the plan now, also while the schedule is paused',
-  description: EXIT_CODES,
+  description:
+    'Exit code: 0 it has started, or waits for the end of the run before; 1 nothing has started, as with `skip` while a run goes on, ' +
+    'or there is no such schedule.',
   args: [NAME_ARGUMENT],
   options: [overlapOption('as the schedule has it'), JSON_OPTION],
   settings: TEMPORAL_SETTINGS,
   examples: [['aip-temporal automation schedule trigger nightly', 'prints the id of the automation']],
   async run({ args: [name = ''], options: { overlap }, sources, output, io, signal }) {
-    await withAipClient({ sources, output, signal }, async (aip) => {
-      const started = await triggerAutomationSchedule(aip, name, overlap === undefined ? {} : { overlap });
-      const { automationId } = started;
-      if (output.isJson) output.json(started);
-      else if (automationId !== undefined) output.result(automationId);
-      if (automationId === undefined) {
-        output.note(
-          'Nothing has started yet: a run goes on, or Temporal is slow; --overlap allowAll starts another beside it',
-        );
-      } else output.note(`Started; follow it with: ${programName(io.env)} automation watch ${automationId}`);
+    return withAipClient({ sources, output, signal }, async (aip) => {
+      const triggered = await triggerAutomationSchedule(aip, name, overlap === undefined ? {} : { overlap });
+      if (output.isJson) output.json(triggered);
+      else if (triggered.automationId !== undefined) output.result(triggered.automationId);
+      output.note(triggeredText(name, triggered, programName(io.env)));
+      const isOnItsWay = triggered.automationId !== undefined || triggered.notStarted === 'waits';
+      return isOnItsWay ? EXIT.ok : EXIT.failed;
     });
   },
 });
+
+/** What came of a start by hand, and what to do next. */
+function triggeredText(name: string, triggered: TriggeredSchedule, program: string): string {
+  if (triggered.automationId !== undefined) {
+    return `Started; follow it with: ${program} automation watch ${triggered.automationId}`;
+  }
+  const { notStarted, overlap, running } = triggered;
+  const runs = running.length === 0 ? 'a run of it still runs' : `${running.join(', ')} still runs`;
+  switch (notStarted) {
+    case 'skipped': {
+      const isSkip = overlap === 'skip';
+      const others = isSkip ? '--overlap bufferOne starts one after it, allowAll' : '--overlap allowAll starts one';
+      const waits = isSkip ? '' : ', another start waits for its end already';
+      return `Nothing was started: ${runs}${waits}, and this start was skipped (overlap: ${overlap}); ${others} beside it`;
+    }
+    case 'waits':
+      return `Nothing has started yet: ${runs}, and this start waits for its end (overlap: ${overlap})`;
+    case 'unknown':
+      return (
+        `Nothing has started within some seconds: Temporal is slow, or another run began in the same second, by which runs are named; ` +
+        `look with: ${program} automation schedule show ${name}`
+      );
+  }
+}
 
 export const deleteCommand = command({
   name: 'delete',
@@ -112,7 +143,9 @@ export const backfillCommand = command<{ from?: string; to?: string; overlap?: S
         to,
         ...(options.overlap !== undefined && { overlap: options.overlap }),
       });
-      output.note(`Asked schedule ${name} for its runs from ${localTime(from)} to ${localTime(to)}`);
+      const { timeZone } = await describeAutomationSchedule(aip, name);
+      const [first, last] = [from, to].map((time) => zonedTime(time, timeZone));
+      output.note(`Asked schedule ${name} for its runs from ${first} to ${last}`);
     });
   },
 });

@@ -30,7 +30,9 @@ export const showCommand = command({
 export const listCommand = command<{ running?: boolean; needsAttention?: boolean; plan?: string; limit?: number }>({
   name: 'list',
   summary: 'list automations, newest first',
-  description: 'Needs no worker. A list is a second or so behind.',
+  description:
+    'Needs no worker. A list is a second or so behind. --needs-attention lists plans alone; conversations, closed agents and workflows ' +
+    'of your own code as well: temporal workflow list --query \'AipNeedsAttention=true AND ExecutionStatus="Running"\'',
   options: [
     { flags: '--running', about: 'those that run' },
     { flags: '--needs-attention', about: 'those that wait for somebody’s decision' },

@@ -1,8 +1,16 @@
 import type { RowCancellation } from '../../../client/index.js';
-import { cancelBatch, cancelRows, pauseBatch, resumeBatch, setBatchConcurrency } from '../../../client/index.js';
+import {
+  cancelBatch,
+  cancelRows,
+  pauseBatch,
+  resumeBatch,
+  setBatchConcurrency,
+  setBatchWeight,
+} from '../../../client/index.js';
 import { withAipClient } from '../../aip-client.js';
 import { command, EXIT, JSON_OPTION, TEMPORAL_SETTINGS, UsageError, wholeNumber } from '../../command.js';
-import { repeated } from '../../option-values.js';
+import { BATCH_WEIGHTS } from '../../../protocol/batch.js';
+import { numberOption, repeated } from '../../option-values.js';
 import type { Output } from '../../output.js';
 import { ID_ARGUMENT } from './batch-options.js';
 
@@ -37,7 +45,7 @@ export const resumeCommand = command({
   },
 });
 
-export const setCommand = command<{ concurrency?: number }>({
+export const setCommand = command<{ concurrency?: number; weight?: number }>({
   name: 'set',
   summary: 'change a running batch',
   description: 'Exit code: 0 it was asked to, 1 it has ended or is not there.',
@@ -48,12 +56,27 @@ export const setCommand = command<{ concurrency?: number }>({
       about: 'rows at once from now on; those in flight beyond it go on to their end',
       parse: wholeNumber('--concurrency', 1, 10_000),
     },
+    {
+      flags: '--weight <n>',
+      about: 'how much of its agent it gets beside other batches; not with --isolation workflow',
+      parse: numberOption('--weight', BATCH_WEIGHTS.least, BATCH_WEIGHTS.most),
+    },
   ],
   settings: TEMPORAL_SETTINGS,
-  examples: [['aip-temporal batch set monday --concurrency 5', 'slower, within seconds']],
-  async run({ args: [id = ''], options: { concurrency }, sources, output, signal }) {
-    if (concurrency === undefined) throw new UsageError('Say what to change: --concurrency');
+  examples: [
+    ['aip-temporal batch set monday --concurrency 5', 'slower, within seconds'],
+    ['aip-temporal batch set monday --weight 3', 'three times as much of the agent as a batch of weight 1'],
+  ],
+  async run({ args: [id = ''], options: { concurrency, weight }, sources, output, signal }) {
+    if (concurrency === undefined && weight === undefined)
+      throw new UsageError('Say what to change: --concurrency, --weight');
     await withAipClient({ sources, output, signal }, async (aip) => {
+      // First what may be refused.
+      if (weight !== undefined) {
+        await setBatchWeight(aip, id, weight);
+        output.note(`Asked batch ${id} to have a weight of ${weight}`);
+      }
+      if (concurrency === undefined) return;
       await setBatchConcurrency(aip, id, concurrency);
       output.note(`Asked batch ${id} to run ${concurrency} rows at once`);
     });
