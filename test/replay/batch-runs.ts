@@ -12,6 +12,7 @@ import {
   pauseBatchSignal,
   resumeBatchSignal,
   setConcurrencySignal,
+  setWeightSignal,
 } from '../../src/protocol/batch.js';
 import { DEFAULTS } from '../../src/protocol/defaults.js';
 import { searchAttributeKeys } from '../../src/protocol/search-attributes.js';
@@ -587,6 +588,18 @@ export const batchRuns: Record<string, Story> = {
       await inFlight(rig, 1);
       await batch.pause();
       return [batch.id, batch.shardId(1)];
+    },
+  },
+
+  'a batch given another weight, which continues as new with it': {
+    setting: { suggestContinueAsNewAt: 30 },
+    async tell(rig) {
+      const batch = await new Batch(rig, questions(6, slow(300)), 1, 1).start();
+      await inFlight(rig, 1);
+      await batch.signal(setWeightSignal, { weight: 3 });
+      await batch.signal(setWeightSignal, { weight: 1_000 });
+      await continuedAsNew(rig, batch.id);
+      return [batch.id, batch.shardId(5)];
     },
   },
 };

@@ -290,6 +290,10 @@ export const oddPaths: Readonly<Record<string, Readonly<Record<string, Path>>>> 
     'cancels its shards': some('externalWorkflowExecutionCancelRequestedEventAttributes'),
     'is cancelled and waits for a shard in vain': then(runCancelRequested, timerFired),
     'continues as new': all(continuedAsNew, suggested),
+    'continues as new with another weight': all(
+      then(signaled('setWeight'), some('workflowPropertiesModifiedEventAttributes')),
+      all(continuedAsNew, suggested),
+    ),
     'is paused ahead of its first step': then(not(some('workflowTaskCompletedEventAttributes')), signaled('pause')),
     'sees a shard end while it is paused': then(signaled('pause'), then(signaled('shardFinished'), signaled('resume'))),
     'is cancelled while it is paused': all(signaled('pause'), runCancelRequested, not(signaled('resume'))),
