@@ -61,7 +61,7 @@ function workersTable(workers: LimitsDescription['workers']): string {
     share.maxPerMinute === undefined ? '-' : share.maxPerMinute.toFixed(0),
     String(of.refused),
   ]);
-  return table(['WORKER', 'IN FLIGHT', 'WAITING', 'AT ONCE', 'PER SECOND', 'PER MINUTE', 'REFUSED'], rows);
+  return table(['WORKER', 'IN FLIGHT', 'WAITING', 'AT ONCE', 'PER S', 'PER MIN', 'REFUSED'], rows);
 }
 
 function learnedText(
