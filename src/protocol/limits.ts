@@ -133,7 +133,7 @@ export function byJoining(a: { id: string; scheduledMs: number }, b: { id: strin
 }
 
 /** A worker that is silent for so long is dead: the others share what it held (milliseconds). */
-export const MEMBER_TIMEOUT_MS = 6_000;
+export const MEMBER_TIMEOUT_MS = 10_000;
 
 /**
  * What of a change makes sense: signals are sent by hand, too, and have no answer. What does not is left out.
