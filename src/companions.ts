@@ -19,7 +19,7 @@ import { createFoundryGate, type FoundryGate } from './governor/foundry-gate.js'
 import { createGovernor } from './governor/governor.js';
 import type { ServedMetrics } from './metrics/index.js';
 import { DEFAULTS } from './protocol/defaults.js';
-import { ALL_AGENTS, type Ceilings } from './protocol/limits.js';
+import type { Ceilings } from './protocol/limits.js';
 import { batchTaskQueue, interactiveTaskQueue } from './protocol/task-queues.js';
 
 /** For whom the companions work. */
@@ -83,7 +83,7 @@ export async function createCompanions(config: AgentsConfig, place: CompanionPla
     ...(foundry !== undefined && { foundry }),
     ...(metrics !== undefined && { observer: metrics.calls }),
   });
-  metrics?.readLimitsOf(governor, () => foundryFleet.status(ALL_AGENTS));
+  metrics?.readLimitsOf(governor, () => foundry?.status());
   const observer = metrics?.exchanges;
   const activities = createActivities({
     ...{ api, governor, observer, lanesAtOnce: limits.maxConcurrentLanes },

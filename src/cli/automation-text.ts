@@ -1,5 +1,5 @@
 import type { AutomationDescription, AutomationSummary } from '../client/index.js';
-import type { ApprovalAnswer, ApprovalStatus, AutomationStatus } from '../protocol/automation.js';
+import { type ApprovalAnswer, type ApprovalStatus, type AutomationStatus, endOfWait } from '../protocol/automation.js';
 import { fit, momentText, type Room, stepTree, untilText } from './automation-tree.js';
 import { duration } from './batch-display.js';
 import { localTime, table } from './output.js';
@@ -82,7 +82,7 @@ const failureWords = ({ type, message }: { type: string; message: string }): str
  * @param place.isWhole The message with its lines, for whoever decides by reading it; else all in one.
  */
 export function approvalLines(
-  { approvalId, message, deadline, default: byDefault, then = endWords(byDefault), reminders }: ApprovalStatus,
+  { approvalId, message, deadline, default: byDefault, then = endOfWait(byDefault), reminders }: ApprovalStatus,
   { automationId, live }: Pick<AutomationDescription, 'automationId' | 'live'>,
   { nowMs, program, isWhole = false }: Pick<Place, 'nowMs' | 'program'> & { isWhole?: boolean },
 ): string[] {
@@ -98,10 +98,6 @@ export function approvalLines(
     `  ${program} automation approve ${target}  (or reject)`,
   ];
 }
-
-/** What happens at the end of an approval's `wait`: workers of before say no more. */
-const endWords = (byDefault: ApprovalStatus['default']): string =>
-  byDefault === undefined ? 'it fails' : byDefault === 'approve' ? 'it is approved' : 'it is rejected';
 
 /** The end of what is being written, when it is one answer alone. */
 function liveText(exchanges: AutomationDescription['exchanges'], width: number | undefined): string[] {

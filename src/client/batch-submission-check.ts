@@ -1,5 +1,5 @@
 import { checkCanary } from './batch-canary.js';
-import { BATCH_WEIGHTS } from '../protocol/batch.js';
+import { BATCH_WEIGHTS, isBatchWeight } from '../protocol/batch.js';
 import type { BatchSubmission } from './batch-submit.js';
 import { InvalidCallError } from './errors.js';
 import { idProblem } from './id-check.js';
@@ -35,7 +35,7 @@ export function checkConcurrency(concurrency: number): void {
 
 /** @throws InvalidCallError */
 export function checkWeight(weight: number): void {
-  if (weight >= BATCH_WEIGHTS.least && weight <= BATCH_WEIGHTS.most) return;
+  if (isBatchWeight(weight)) return;
   throw new InvalidCallError(
     `Cannot give a batch a weight of ${weight}: give a number from ${BATCH_WEIGHTS.least} to ${BATCH_WEIGHTS.most}`,
   );

@@ -1,11 +1,9 @@
-import type { AgentGate, GateStatus } from '../governor/agent-gate.js';
+import type { AgentGate } from '../governor/agent-gate.js';
 import type { FleetLink } from '../governor/governor.js';
 import { type FleetContext, Seat } from './seat.js';
 
 /** The fleets that this worker belongs to, one for each agent that it calls. */
 export interface Fleet extends FleetLink {
-  /** How the gate stands that last asked for this agent's share; undefined when none has. */
-  status(agentRid: string): GateStatus | undefined;
   /** Leaves all of them. */
   leave(): Promise<void>;
 }
@@ -13,11 +11,9 @@ export interface Fleet extends FleetLink {
 /** Joins the other workers of the task queue: through Temporal alone, one `governorWorkflow` for each agent. */
 export function createFleet(context: FleetContext): Fleet {
   const seats = new Map<string, Seat>();
-  const gates = new Map<string, AgentGate>();
   let isLeaving = false;
   return {
     join(agentRid: string, gate: AgentGate): Promise<void> | undefined {
-      gates.set(agentRid, gate);
       let seat = seats.get(agentRid);
       if (seat === undefined || seat.hasLeft) {
         if (isLeaving) return undefined;
@@ -27,7 +23,6 @@ export function createFleet(context: FleetContext): Fleet {
       return seat.isReady ? undefined : seat.ready;
     },
     noteEnd: (agentRid) => seats.get(agentRid)?.noteCall(),
-    status: (agentRid) => gates.get(agentRid)?.status(),
     async leave() {
       isLeaving = true;
       await Promise.all([...seats.values()].map((seat) => seat.leave()));

@@ -90,6 +90,12 @@ export interface ApprovalStatus {
   reminders: number;
 }
 
+/** What happens at the end of an approval's own `wait`, in words. */
+export function endOfWait(byDefault: Decision | undefined): string {
+  if (byDefault === undefined) return 'it fails';
+  return byDefault === 'approve' ? 'it is approved' : 'it is rejected';
+}
+
 export type Decision = 'approve' | 'reject';
 
 /** What somebody has decided. */

@@ -177,6 +177,8 @@ export interface BatchShardInput {
 /** Bounds of a batch's weight. */
 export const BATCH_WEIGHTS = { least: 0.1, most: 100 } as const;
 
+export const isBatchWeight = (weight: number): boolean => weight >= BATCH_WEIGHTS.least && weight <= BATCH_WEIGHTS.most;
+
 /** How the rows of a batch are run. */
 export type BatchIsolation = 'lane' | 'workflow';
 

@@ -19,6 +19,7 @@ import {
   type DecideInput,
   decideUpdate,
   type Decision,
+  endOfWait,
   rejectSignal,
 } from '../protocol/automation.js';
 import { FAILURE_TYPES } from '../protocol/failures.js';
@@ -85,8 +86,7 @@ export function ownEnd(
 ): ApprovalEnd | undefined {
   if (waitMs === undefined) return undefined;
   const atMs = Date.parse(askedAt) + waitMs;
-  if (byDefault === undefined) return { atMs, then: 'it fails' };
-  return { atMs, default: byDefault, then: byDefault === 'approve' ? 'it is approved' : 'it is rejected' };
+  return { atMs, ...(byDefault !== undefined && { default: byDefault }), then: endOfWait(byDefault) };
 }
 
 /** The approvals of this workflow. */

@@ -1,8 +1,8 @@
 import {
-  BATCH_WEIGHTS,
   type BatchBounds,
   type BatchControl,
   type BatchStopReason,
+  isBatchWeight,
   MOST_CANCELLED_ROWS,
   type RowCounts,
 } from '../protocol/batch.js';
@@ -76,8 +76,7 @@ export class BatchControls {
   }
 
   setWeight(weight: unknown): void {
-    const { least, most } = BATCH_WEIGHTS;
-    if (typeof weight !== 'number' || !(weight >= least && weight <= most) || weight === this.#weight) return;
+    if (typeof weight !== 'number' || !isBatchWeight(weight) || weight === this.#weight) return;
     this.#weight = weight;
     this.version++;
   }

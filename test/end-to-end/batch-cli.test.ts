@@ -4,16 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Environment } from '../../src/settings.js';
-import { cli, startCli, type CliResult } from '../support/cli-io.js';
+import { cli, startCli, type CliResult, environmentOf } from '../support/cli-io.js';
 import { startRig, until, type Rig } from '../support/rig.js';
-import { temporalServer } from '../support/temporal-server.js';
 
 let rig: Rig;
 let env: Environment;
 beforeAll(async () => {
   rig = await startRig();
-  const { address } = await temporalServer();
-  env = { TEMPORAL_ADDRESS: address, AIP_TASK_QUEUE: rig.taskQueue, AIP_AGENT_RID: rig.simulator.agentRid };
+  env = environmentOf(rig);
 });
 afterAll(() => rig.close());
 afterEach(() => {

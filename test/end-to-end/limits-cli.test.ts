@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { LimitsDescription } from '../../src/client/index.js';
 import type { Environment } from '../../src/settings.js';
-import { cli, type CliResult, startCli } from '../support/cli-io.js';
+import { cli, type CliResult, startCli, environmentOf } from '../support/cli-io.js';
 import { startRig, type Rig, until } from '../support/rig.js';
-import { temporalServer } from '../support/temporal-server.js';
 
 /** Clears what stands below. */
 const ANEW = '\u001b[J';
@@ -12,8 +11,7 @@ let rig: Rig;
 let env: Environment;
 beforeAll(async () => {
   rig = await startRig();
-  const { address } = await temporalServer();
-  env = { TEMPORAL_ADDRESS: address, AIP_TASK_QUEUE: rig.taskQueue, AIP_AGENT_RID: rig.simulator.agentRid };
+  env = environmentOf(rig);
 });
 afterAll(() => rig.close());
 

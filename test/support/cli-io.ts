@@ -1,7 +1,9 @@
 import { PassThrough, Readable, Writable } from 'node:stream';
 import type { CliIo } from '../../src/cli/command.js';
 import { runCli } from '../../src/cli/run-cli.js';
+import { addressOf } from '../../src/client/index.js';
 import type { Environment } from '../../src/settings.js';
+import type { Rig } from './rig.js';
 
 /** A command line that runs in this process. */
 export interface CliRun {
@@ -62,6 +64,13 @@ export function startCli(args: string[], options: { env?: Environment; stdin?: s
     type: (text) => void typed.write(text),
   };
 }
+
+/** Settings that lead a command line to the rig. */
+export const environmentOf = ({ client, taskQueue, simulator }: Rig): Environment => ({
+  TEMPORAL_ADDRESS: addressOf(client.client),
+  AIP_TASK_QUEUE: taskQueue,
+  AIP_AGENT_RID: simulator.agentRid,
+});
 
 /** Runs a command line to its end. */
 export async function cli(args: string[], options: { env?: Environment; stdin?: string } = {}): Promise<CliResult> {
